@@ -1,0 +1,1 @@
+# vmconfigs: to come
