@@ -1,1 +1,11 @@
-# vmconfigs: to come
+# The guest image: made once, again when its recipe changes.
+GUEST := $(BUILD)/guest
+GUEST_FILES := $(GUEST)/root.img $(GUEST)/initrd.img $(GUEST)/vmlinuz
+
+## guest: make the guest image (Debian 12 with redis-server) under build/guest
+.PHONY: guest
+guest: $(GUEST)/stamp
+$(GUEST_FILES): $(GUEST)/stamp ;
+$(GUEST)/stamp: $(wildcard vmconfigs/guest/*) $(BUILD)/deps.stamp
+	sh vmconfigs/guest/build.sh vmconfigs/guest $(GUEST)
+	@touch $@

@@ -1,0 +1,68 @@
+#!/bin/sh
+# Makes the guest: build/guest/root.img (ext4), vmlinuz, initrd.img and kernel-version, from Debian packages.
+# Usage: build.sh RECIPE_DIR OUT_DIR BUSYBOX. Needs root (or sudo), mmdebstrap, mke2fs and cpio; no loop devices, no mounts.
+# The same packages give the same bytes: fixed times, UUIDs and order.
+set -eu
+recipe=$1 out=$2
+suite=bookworm
+export SOURCE_DATE_EPOCH=1704067200 E2FSPROGS_FAKE_TIME=1704067200 LC_ALL=C
+if [ "$(id -u)" != 0 ]; then
+    exec sudo SUDO_OWNER="$(id -u):$(id -g)" sh "$0" "$@"
+fi
+say() { echo "guest: $1" >&2; }
+list() { sed -e 's/#.*//' "$1" | tr -s '[:space:]' ' '; }
+
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/tm-guest.XXXXXX")
+trap 'rm -rf --one-file-system "$work"' EXIT
+trap 'exit 1' INT TERM HUP
+mkdir -p "$out"
+
+# The same mirror as this machine's apt, whichever that is.
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 '/debian/*$') || {
+    say "apt has no Debian archive configured: see /etc/apt/sources.list, then apt-get update"
+    exit 1
+}
+include=$(list "$recipe/packages.txt" | sed -e 's/^ //' -e 's/ $//' -e 's/ /,/g')
+say "making the root file system ($suite)"
+mmdebstrap --mode=root --variant=essential --format=directory --include="$include,busybox-static" \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+    --customize-hook='cd "$1/var/cache" && export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" && apt-get download -qq "$(apt-cache depends linux-image-cloud-amd64 | sed -n "s/.*Depends: \(linux-image-[0-9].*\)/\1/p" | head -n 1)"' \
+    "$suite" "$work/root" "${mirror%/}" >"$work/log" 2>&1 || {
+    tail -n 5 "$work/log" >&2
+    say "mmdebstrap failed: see above"
+    exit 1
+}
+
+mkdir -p "$work/kernel"
+dpkg-deb -x "$work"/root/var/cache/linux-image-*.deb "$work/kernel"
+rm -rf "$work"/root/var/cache/linux-image-*.deb "$work"/root/var/cache/apt "$work"/root/var/lib/apt/lists/* \
+    "$work"/root/var/log/* "$work"/root/boot
+version=$(basename "$work"/kernel/lib/modules/*)
+say "kernel $version"
+
+mkdir -p "$work/initrd/bin" "$work/initrd/modules" "$work/initrd/tm"
+cp "$work/root/bin/busybox" "$work/initrd/bin/busybox"
+ln -s busybox "$work/initrd/bin/sh"
+cp "$recipe/init" "$work/initrd/init"
+chmod 755 "$work/initrd/init"
+depmod -b "$work/kernel" "$version"
+for m in $(list "$recipe/modules.txt"); do
+    modprobe -d "$work/kernel" -S "$version" --show-depends "$m" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+done | awk '!seen[$0]++' >"$work/modules"
+while read -r ko; do
+    cp "$ko" "$work/initrd/modules/"
+    basename "$ko"
+done <"$work/modules" >"$work/initrd/modules/order"
+find "$work/initrd" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+(cd "$work/initrd" && find . | sort | cpio --quiet --reproducible -o -H newc -R 0:0) >"$out/initrd.img"
+
+size_mib=$(($(du -sm "$work/root" | cut -f1) * 5 / 4 + 64))
+rm -f "$out/root.img"
+mke2fs -q -F -t ext4 -b 4096 -O ^has_journal,^metadata_csum -m 0 -E hash_seed=7469657a-6d65-6d74-6965-726d656d0001,root_owner=0:0 \
+    -U 7469657a-6d65-6d74-6965-726d656d0000 -d "$work/root" "$out/root.img" "$(((size_mib + 127) / 128 * 128))M"
+cp "$work/kernel/boot/vmlinuz-$version" "$out/vmlinuz"
+echo "$version" >"$out/kernel-version"
+chroot "$work/root" redis-server --version >"$out/redis-version"
+[ -z "${SUDO_OWNER:-}" ] || chown "$SUDO_OWNER" "$out" "$out"/*
+say "done: $(du -m "$out/root.img" | cut -f1) MiB image"
