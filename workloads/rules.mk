@@ -1,1 +1,11 @@
-# workloads: to come
+# workloads: tmload, the memtier-compatible load generator. GSL is GPL-3: it is linked into this program only.
+
+CFLAGS_workloads = $(shell pkg-config --cflags libevent_core gsl jansson)
+TMLOAD_LIBS      = $(shell pkg-config --libs libevent_core gsl jansson) -pthread
+TMLOAD_OBJ      := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard workloads/tmload/*.c)))
+
+PROGRAMS += $(BUILD)/bin/tmload
+
+$(BUILD)/bin/tmload: $(TMLOAD_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(TMLOAD_OBJ) $(TMLOAD_LIBS)
