@@ -1,1 +1,16 @@
-# sim: to come
+# The simulator: libtmsim.so goes into QEMU twice (LD_PRELOAD and -plugin), so it binds lazily to QEMU's symbols.
+SIM_SOURCES := sim/sched.c sim/shim.c sim/profile.c sim/cache.c sim/tier.c sim/memory.c sim/vcpu.c sim/phase.c \
+               sim/plugin.c sim/watchdog.c
+SIM_OBJECTS := $(SIM_SOURCES:%.c=$(BUILD)/pic/%.o)
+CFLAGS_sim  = -O3 -fvisibility=hidden -ftls-model=initial-exec
+
+LIBRARIES += $(BUILD)/lib/libtmsim.so
+PROGRAMS  += $(BUILD)/bin/tmmark
+
+$(BUILD)/lib/libtmsim.so: $(SIM_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) -shared -Wl,-z,lazy -Wl,-z,nodelete -o $@ $^ -linih -lpthread -ldl
+
+$(BUILD)/bin/tmmark: $(BUILD)/obj/sim/tmmark.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^

@@ -47,9 +47,11 @@ ln -s busybox "$work/initrd/bin/sh"
 cp "$recipe/init" "$work/initrd/init"
 chmod 755 "$work/initrd/init"
 depmod -b "$work/kernel" "$version"
+# What each module depends on stands in modules.dep, last needed first. (modprobe would leave out what the host has loaded.)
 for m in $(list "$recipe/modules.txt"); do
-    modprobe -d "$work/kernel" -S "$version" --show-depends "$m" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
-done | awk '!seen[$0]++' >"$work/modules"
+    awk -v name="$m" '{ path = $1; sub(/:$/, "", path); base = path; sub(/.*\//, "", base); sub(/\.ko.*/, "", base)
+        if (base == name) { for (i = NF; i > 1; i--) print $i; print path } }' "$work/kernel/lib/modules/$version/modules.dep"
+done | awk '!seen[$0]++ { print "'"$work/kernel/lib/modules/$version/"'" $0 }' >"$work/modules"
 while read -r ko; do
     cp "$ko" "$work/initrd/modules/"
     basename "$ko"

@@ -1,0 +1,158 @@
+/*
+ * QEMU 7.2 gives a plugin the host address of an access (in a struct that its public calls turn into something that is neither
+ * host nor guest address), so tmsim reads that address and finds the RAM block by it. The blocks are listed through
+ * functions that Debian's QEMU exports.
+ */
+#include "sim/memory.h"
+
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* QEMU 7.2, include/qemu/plugin-memory.h: what qemu_plugin_get_hwaddr returns. */
+struct hwaddr_7_2 {
+	bool is_io;
+	bool is_store;
+	void *hostaddr;
+};
+
+struct block {
+	uintptr_t start, end;
+	const char *name;
+	uint32_t first_line;
+	enum tier_id tier;
+};
+
+enum { MAX_BLOCKS = 64, MAX_PMEM = 8 };
+
+static struct block blocks[MAX_BLOCKS];
+static unsigned int n_blocks;
+static uint32_t next_line = 1;
+static struct {
+	const char *id;
+	bool found;
+} pmem[MAX_PMEM];
+static unsigned int n_pmem;
+
+int memory_add_pmem(const char *backend_id)
+{
+	if (n_pmem == MAX_PMEM)
+		return -1;
+	pmem[n_pmem++].id = strdup(backend_id);
+	return 0;
+}
+
+const char *memory_missing_pmem(void)
+{
+	for (unsigned int i = 0; i < n_pmem; i++)
+		if (!pmem[i].found)
+			return pmem[i].id;
+	return NULL;
+}
+
+/* A memory backend's block is called by its id, or by its path in QEMU's object tree. */
+static bool is_pmem(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	for (unsigned int i = 0; i < n_pmem; i++) {
+		if (!strcmp(slash ? slash + 1 : name, pmem[i].id)) {
+			pmem[i].found = true;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int add_block(void *rb, void *opaque)
+{
+	static void *(*host_addr)(void *);
+	static uint64_t (*used_length)(void *);
+	static const char *(*idstr)(void *);
+	struct block *b = &blocks[n_blocks];
+
+	if (!host_addr) {
+		*(void **)&host_addr = dlsym(RTLD_DEFAULT, "qemu_ram_get_host_addr");
+		*(void **)&used_length = dlsym(RTLD_DEFAULT, "qemu_ram_get_used_length");
+		*(void **)&idstr = dlsym(RTLD_DEFAULT, "qemu_ram_get_idstr");
+	}
+	if (n_blocks == MAX_BLOCKS || !host_addr || !used_length || !idstr)
+		return 1;
+	b->start = (uintptr_t)host_addr(rb);
+	b->end = b->start + used_length(rb);
+	b->name = idstr(rb);
+	b->tier = is_pmem(b->name) ? TIER_PMEM : TIER_DRAM;
+	n_blocks++;
+	return 0;
+}
+
+static int larger_first(const void *a, const void *b)
+{
+	const struct block *x = a, *y = b;
+	uintptr_t sx = x->end - x->start, sy = y->end - y->start;
+
+	return sx < sy ? 1 : sx > sy ? -1 : strcmp(x->name, y->name);
+}
+
+/* Lists QEMU's RAM blocks again: some come late (ROMs, video). */
+static void list_blocks(void)
+{
+	static int (*foreach)(int (*)(void *, void *), void *);
+
+	if (!foreach)
+		*(void **)&foreach = dlsym(RTLD_DEFAULT, "qemu_ram_foreach_block");
+	if (!foreach) {
+		fprintf(stderr, "tmsim: this QEMU does not export its RAM block list; use Debian's QEMU\n");
+		exit(1);
+	}
+	n_blocks = 0;
+	foreach(add_block, NULL);
+	qsort(blocks, n_blocks, sizeof(*blocks), larger_first);
+	next_line = 1;
+	for (unsigned int i = 0; i < n_blocks; i++) {
+		/* 2 MiB boundaries, so that cache sets do not depend on the small blocks. */
+		next_line = (next_line + 32767) & ~32767u;
+		blocks[i].first_line = next_line;
+		next_line += (uint32_t)((blocks[i].end - blocks[i].start + 63) / 64);
+	}
+}
+
+static const struct block *find(uintptr_t host)
+{
+	for (unsigned int i = 0; i < n_blocks; i++)
+		if (host >= blocks[i].start && host < blocks[i].end)
+			return &blocks[i];
+	return NULL;
+}
+
+uint32_t memory_line(qemu_plugin_meminfo_t info, uint64_t vaddr, enum tier_id *tier)
+{
+	static unsigned int relisted;
+	const struct hwaddr_7_2 *hw = (const void *)qemu_plugin_get_hwaddr(info, vaddr);
+	const struct block *b;
+	uintptr_t host;
+
+	if (!hw || qemu_plugin_hwaddr_is_io((const void *)hw))
+		return MEMORY_IO;
+	host = (uintptr_t)hw->hostaddr;
+	b = find(host);
+	if (!b && relisted < 1000) {
+		relisted++;
+		list_blocks();
+		b = find(host);
+	}
+	if (!b)
+		return MEMORY_IO;
+	*tier = b->tier;
+	return b->first_line + (uint32_t)((host - b->start) >> 6);
+}
+
+enum tier_id memory_tier(uint32_t line)
+{
+	for (unsigned int i = 0; i < n_blocks; i++)
+		if (line - blocks[i].first_line < (blocks[i].end - blocks[i].start) >> 6)
+			return blocks[i].tier;
+	return TIER_DRAM;
+}

@@ -1,0 +1,27 @@
+/*
+ * Where the guest's RAM lies in QEMU's address space, and which tier each part is timed as. Line numbers
+ * (uint32_t) are 64-byte units in a space where QEMU's RAM blocks follow each other, the same in every run.
+ */
+#ifndef TMSIM_MEMORY_H
+#define TMSIM_MEMORY_H
+
+#include <stdint.h>
+
+#include "sim/profile.h"
+#include "sim/qemu_plugin.h"
+
+#define MEMORY_IO UINT32_MAX
+
+/* Names a memory backend (-object memory-backend-*,id=NAME) whose RAM is timed as PMEM. At most 8. 0 or -1. */
+int memory_add_pmem(const char *backend_id);
+
+/* The line that an access goes to and its tier; MEMORY_IO for device registers. Call it in a memory callback only. */
+uint32_t memory_line(qemu_plugin_meminfo_t info, uint64_t vaddr, enum tier_id *tier);
+
+/* The tier of a line that memory_line has named. */
+enum tier_id memory_tier(uint32_t line);
+
+/* Called once the machine exists: names of PMEM backends that no RAM block has, NULL when all were found. */
+const char *memory_missing_pmem(void);
+
+#endif

@@ -1,0 +1,185 @@
+#include "sim/phase.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sim/memory.h"
+#include "sim/tmmark.h"
+#include "sim/vcpu.h"
+
+struct tier_counters {
+	uint64_t reads, writes;
+};
+
+static FILE *file;
+static char next_name[64], name[64];
+static size_t next_length;
+static bool open_phase;
+static unsigned int phases;
+static uint64_t begin_ps;
+static struct vcpu_counters at_begin[SCHED_MAX_VCPUS];
+static struct tier_counters tiers_at_begin[TIER_COUNT];
+static struct timespec host_start;
+
+static const char *const tier_names[TIER_COUNT] = {"dram", "pmem"};
+
+/* A name as the inside of a JSON string: marks may carry any byte. */
+static void put_name(const char *s)
+{
+	for (; *s; s++)
+		fputc(*s < 32 || *s == '"' || *s == '\\' || *s == 127 ? '?' : *s, file);
+}
+
+static void check_written(void)
+{
+	if (file && fflush(file) == 0)
+		return;
+	if (file) {
+		fprintf(stderr, "tmsim: cannot write the statistics file (disk full?)\n");
+		_exit(1);
+	}
+}
+
+int phase_open(const char *path)
+{
+	const char *key;
+	double value;
+
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &host_start);
+	if (!path)
+		return 0;
+	file = fopen(path, "we");
+	if (!file)
+		return -1;
+	fprintf(file, "{\"event\":\"start\",\"profile\":\"");
+	put_name(machine.profile.name);
+	fprintf(file, "\",\"settings\":{");
+	for (size_t i = 0; (key = profile_key(&machine.profile, i, &value)); i++)
+		fprintf(file, "%s\"%s\":%.10g", i ? "," : "", key, value);
+	fprintf(file, "}}\n");
+	check_written();
+	return 0;
+}
+
+static void begin(uint64_t now_ps)
+{
+	memcpy(name, next_name, sizeof(name));
+	name[next_length] = 0;
+	next_length = 0;
+	open_phase = true;
+	begin_ps = now_ps;
+	for (unsigned int i = 0; i < SCHED_MAX_VCPUS; i++)
+		if (machine.vcpu[i])
+			vcpu_snapshot(machine.vcpu[i], now_ps, &at_begin[i]);
+	for (int t = 0; t < TIER_COUNT; t++)
+		tiers_at_begin[t] = (struct tier_counters){machine.tier[t].reads, machine.tier[t].writes};
+}
+
+static void put_vcpu(unsigned int i, bool first, uint64_t now_ps)
+{
+	struct vcpu_counters now, *was = &at_begin[i];
+	uint64_t idle;
+
+	vcpu_snapshot(machine.vcpu[i], now_ps, &now);
+	idle = now.idle_ps - was->idle_ps;
+	fprintf(file,
+		"%s{\"id\":%u,\"instructions\":%" PRIu64 ",\"busy_ns\":%" PRIu64 ",\"idle_ns\":%" PRIu64
+		",\"stall_ns\":%" PRIu64 ",\"l1_misses\":%" PRIu64 ",\"l2_misses\":%" PRIu64
+		",\"llc_misses_dram\":%" PRIu64 ",\"llc_misses_pmem\":%" PRIu64 "}",
+		first ? "" : ",", i, now.instructions - was->instructions,
+		(now.time_ps - was->time_ps - idle) / PS_PER_NS, idle / PS_PER_NS,
+		(now.stall_ps - was->stall_ps) / PS_PER_NS, now.l1_misses - was->l1_misses,
+		now.l2_misses - was->l2_misses, now.llc_misses[TIER_DRAM] - was->llc_misses[TIER_DRAM],
+		now.llc_misses[TIER_PMEM] - was->llc_misses[TIER_PMEM]);
+}
+
+static void end(uint64_t now_ps)
+{
+	bool first = true;
+
+	if (!open_phase)
+		return;
+	open_phase = false;
+	if (!file)
+		return;
+	fprintf(file, "{\"event\":\"phase\",\"name\":\"");
+	put_name(name);
+	fprintf(file, "\",\"index\":%u,\"begin_ns\":%" PRIu64 ",\"end_ns\":%" PRIu64 ",\"vcpus\":[", phases++,
+		begin_ps / PS_PER_NS, now_ps / PS_PER_NS);
+	for (unsigned int i = 0; i < SCHED_MAX_VCPUS; i++) {
+		if (!machine.vcpu[i])
+			continue;
+		put_vcpu(i, first, now_ps);
+		first = false;
+	}
+	fprintf(file, "],\"tiers\":[");
+	for (int t = 0; t < TIER_COUNT; t++) {
+		uint64_t reads = machine.tier[t].reads - tiers_at_begin[t].reads;
+		uint64_t writes = machine.tier[t].writes - tiers_at_begin[t].writes;
+
+		fprintf(file,
+			"%s{\"name\":\"%s\",\"reads\":%" PRIu64 ",\"writes\":%" PRIu64 ",\"read_bytes\":%" PRIu64
+			",\"write_bytes\":%" PRIu64 "}",
+			t ? "," : "", tier_names[t], reads, writes, reads * 64, writes * 64);
+	}
+	fprintf(file, "]}\n");
+	check_written();
+}
+
+void phase_mark(unsigned int index, unsigned int op, unsigned int arg)
+{
+	uint64_t now_ps = machine.vcpu[index]->actor->time_ps;
+	const char *missing;
+
+	switch (op) {
+	case TMMARK_NAME:
+		if (next_length < sizeof(next_name) - 1)
+			next_name[next_length++] = (char)arg;
+		break;
+	case TMMARK_BEGIN:
+		missing = memory_missing_pmem();
+		if (missing) {
+			fprintf(stderr, "tmsim: pmem=%s: the machine has no memory backend of that id\n", missing);
+			_exit(1);
+		}
+		end(now_ps);
+		begin(now_ps);
+		break;
+	case TMMARK_END:
+		end(now_ps);
+		break;
+	case TMMARK_MODEL:
+		machine.model_on = arg;
+		break;
+	default: /* a mark of a newer tmmark.h */
+		break;
+	}
+}
+
+void phase_close(void)
+{
+	struct timespec host;
+	uint64_t instructions = 0, sim_ps = 0;
+
+	if (!file)
+		return;
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &host);
+	for (unsigned int i = 0; i < SCHED_MAX_VCPUS; i++) {
+		if (!machine.vcpu[i])
+			continue;
+		instructions += machine.vcpu[i]->n.instructions;
+		if (machine.vcpu[i]->actor->time_ps > sim_ps)
+			sim_ps = machine.vcpu[i]->actor->time_ps;
+	}
+	fprintf(file, "{\"event\":\"exit\",\"sim_ns\":%" PRIu64 ",\"host_s\":%.3f,\"instructions\":%" PRIu64 "}\n",
+		sim_ps / PS_PER_NS,
+		(double)(host.tv_sec - host_start.tv_sec) + (double)(host.tv_nsec - host_start.tv_nsec) / 1e9,
+		instructions);
+	check_written();
+	fclose(file);
+	file = NULL;
+}

@@ -1,0 +1,227 @@
+/*
+ * The TCG plugin's side: instruments every translation block, counts its instructions as time, sends memory accesses
+ * that the L1 filter does not answer to vcpu_miss, and recognises marks.
+ */
+#include <dlfcn.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/phase.h"
+#include "sim/memory.h"
+#include "sim/sched.h"
+#include "sim/shim.h"
+#include "sim/tmmark.h"
+#include "sim/vcpu.h"
+#include "sim/watchdog.h"
+
+/* QEMU refuses a plugin whose version it does not know: 7.2 takes only 1. */
+TMSIM_EXPORT int qemu_plugin_version = 1;
+
+TMSIM_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
+
+/* Bit of qemu_plugin_meminfo_t that says "store", found at start by asking QEMU. */
+static uint32_t store_bit;
+
+static void on_block(unsigned int index, void *data)
+{
+	struct vcpu *v = machine.vcpu[index];
+	struct actor *a;
+
+	if (__builtin_expect(!v, 0))
+		v = vcpu_get(index);
+	a = v->actor;
+	v->n.instructions += (uintptr_t)data;
+	a->time_ps += (uintptr_t)data * machine.instruction_ps;
+	if (__builtin_expect(a->time_ps >= a->limit_ps || a->state != ACTOR_RUNNING, 0))
+		sched_yield_token(a);
+}
+
+static void on_access(unsigned int index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
+{
+	struct vcpu *v = machine.vcpu[index];
+	uint64_t line = vaddr >> 6;
+	uint64_t *entry = &v->l1[line & machine.l1_mask];
+	uint64_t store = (info & store_bit) != 0;
+	uint64_t diff = *entry ^ (line << 1 | 1);
+
+	/* There, and dirty already or only read. */
+	if (__builtin_expect(diff <= 1 && (!diff || !store), 1))
+		return;
+	if (!machine.model_on)
+		return;
+	if (diff > 1)
+		*entry = line << 1 | store;
+	else
+		*entry |= store;
+	vcpu_miss(v, info, vaddr, store);
+}
+
+static void on_mark(unsigned int index, void *data)
+{
+	uintptr_t imm = (uintptr_t)data;
+
+	phase_mark(index, imm >> 8 & 0xff, imm & 0xff);
+}
+
+static void on_fence(unsigned int index, void *data)
+{
+	machine.vcpu[index]->fenced = true;
+}
+
+static void on_idle(qemu_plugin_id_t id, unsigned int index)
+{
+	struct vcpu *v = vcpu_get(index);
+
+	if (v)
+		v->actor->halted = true;
+}
+
+static void on_resume(qemu_plugin_id_t id, unsigned int index)
+{
+	struct vcpu *v = vcpu_get(index);
+
+	if (v)
+		v->actor->halted = false;
+}
+
+/* QEMU 7.2's form: a pointer to the instruction's bytes. */
+extern const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+
+static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
+	size_t n = qemu_plugin_tb_n_insns(tb);
+
+	qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, (void *)n);
+	for (size_t i = 0; i < n; i++) {
+		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+		size_t size = qemu_plugin_insn_size(insn);
+		const unsigned char *bytes = qemu_plugin_insn_data(insn);
+		uint32_t imm;
+
+		if (size == 7 && !memcmp(bytes, "\x0f\x1f\x80", 3)) {
+			memcpy(&imm, bytes + 3, 4);
+			if ((imm & TMMARK_MASK) == TMMARK_MAGIC)
+				qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_CB_NO_REGS,
+								       (void *)(uintptr_t)(imm & 0xffff));
+			continue;
+		}
+		/* lfence and mfence */
+		if (size == 3 && bytes[0] == 0x0f && bytes[1] == 0xae && (bytes[2] & 0xf0) == 0xe0)
+			bytes = NULL;
+		if (size == 3 && bytes && bytes[0] == 0x0f && bytes[1] == 0xae && (bytes[2] & 0xf8) == 0xf0)
+			bytes = NULL;
+		if (!bytes)
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_fence, QEMU_PLUGIN_CB_NO_REGS, NULL);
+		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
+	}
+}
+
+static void on_qemu_exit(qemu_plugin_id_t id, void *data)
+{
+	phase_close();
+}
+
+/* Which bit of the memory information QEMU takes for "store". */
+static uint32_t find_store_bit(void)
+{
+	for (uint32_t bit = 1; bit; bit <<= 1)
+		if (qemu_plugin_mem_is_store(bit) && !qemu_plugin_mem_is_store(0))
+			return bit;
+	return 0;
+}
+
+/* Reads one plugin argument "key=value"; 0, or -1 with one line in err. */
+static int take_argument(char *arg, const char **stats, const char **profile, char *err, size_t size)
+{
+	char *value = strchr(arg, '='), *set;
+
+	if (!value) {
+		snprintf(err, size, "option '%s' has no value", arg);
+		return -1;
+	}
+	*value++ = 0;
+	if (!strcmp(arg, "profile")) {
+		*profile = value;
+		return 0;
+	}
+	if (!strcmp(arg, "stats")) {
+		*stats = value;
+		return 0;
+	}
+	if (!strcmp(arg, "pmem")) {
+		if (!memory_add_pmem(value))
+			return 0;
+		snprintf(err, size, "pmem=%s: too many PMEM backends (8 at most)", value);
+		return -1;
+	}
+	if (!strcmp(arg, "set")) {
+		set = strchr(value, ':');
+		if (set) {
+			*set++ = 0;
+			return profile_set(&machine.profile, value, set, err, size);
+		}
+		snprintf(err, size, "set=%s: want set=KEY:VALUE", value);
+		return -1;
+	}
+	snprintf(err, size, "unknown option '%s'; known are profile=, stats=, pmem=, set=", arg);
+	return -1;
+}
+
+static const char *profile_argument(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++)
+		if (!strncmp(argv[i], "profile=", 8))
+			return argv[i] + 8;
+	return NULL;
+}
+
+int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
+{
+	const char *stats = NULL, *profile = profile_argument(argc, argv);
+	char err[320];
+
+	if (!info->system_emulation || strcmp(info->target_name, "x86_64")) {
+		fprintf(stderr, "tmsim: only qemu-system-x86_64 is supported, this is %s\n", info->target_name);
+		return -1;
+	}
+	if (info->version.cur != 1) {
+		fprintf(stderr, "tmsim: this QEMU has plugin interface %d; tmsim knows that of QEMU 7.2 (Debian 12)\n",
+			info->version.cur);
+		return -1;
+	}
+	if (dlsym(RTLD_DEFAULT, "ppoll") != (void *)ppoll) {
+		fprintf(stderr, "tmsim: libtmsim.so must be in LD_PRELOAD too\n");
+		return -1;
+	}
+	if (!profile) {
+		fprintf(stderr, "tmsim: no profile=FILE given\n");
+		return -1;
+	}
+	if (profile_load(&machine.profile, profile, err, sizeof(err)))
+		goto bad;
+	for (int i = 0; i < argc; i++)
+		if (take_argument(argv[i], &stats, &profile, err, sizeof(err)))
+			goto bad;
+	if (machine_init()) {
+		fprintf(stderr, "tmsim: no memory for the caches\n");
+		return -1;
+	}
+	if (phase_open(stats)) {
+		fprintf(stderr, "tmsim: cannot write the statistics file '%s': %m\n", stats);
+		return -1;
+	}
+	store_bit = find_store_bit();
+	sched_init((uint64_t)machine.profile.quantum_ns);
+	shim_start();
+	watchdog_start();
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
+	qemu_plugin_register_vcpu_idle_cb(id, on_idle);
+	qemu_plugin_register_vcpu_resume_cb(id, on_resume);
+	qemu_plugin_register_atexit_cb(id, on_qemu_exit, NULL);
+	return 0;
+bad:
+	fprintf(stderr, "tmsim: %s\n", err);
+	return -1;
+}
