@@ -1,1 +1,20 @@
-# harness: to come
+# harness: tmbench runs scenarios in VMs, records them in SQLite and reports them.
+TMBENCH_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard harness/*.c)))
+PROGRAMS    += $(BUILD)/bin/tmbench
+
+$(BUILD)/bin/tmbench: $(TMBENCH_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lsqlite3 -ljansson -linih -lm
+
+$(BUILD)/obj/harness/schema.o: results/schema.sql
+
+## bench-redis: the Redis scenario of figure 3 in simulated VMs, its table, database rows and figure (SCALE=64 REPEAT=1 SEED=1)
+.PHONY: bench-redis
+bench-redis: all guest
+	$(BUILD)/bin/tmbench run figure3 --scale $(SCALE) --repeat $(REPEAT) --seed $(SEED) $(BENCH_OPTIONS)
+	$(BUILD)/bin/tmbench figure 3
+
+## report: print the latest recorded run again
+.PHONY: report
+report: $(BUILD)/bin/tmbench
+	$(BUILD)/bin/tmbench report

@@ -1,0 +1,15 @@
+/* The commands of tmbench; each takes its own argv and returns the exit code. */
+#ifndef HARNESS_COMMANDS_H
+#define HARNESS_COMMANDS_H
+
+#include "harness/util.h"
+
+int command_run(int argc, char **argv);
+int command_report(int argc, char **argv);
+int command_list(int argc, char **argv);
+int command_figure(int argc, char **argv);
+
+/* The database when --db is not given: results/tiermem.db in the source tree. */
+void default_db(char *out);
+
+#endif

@@ -1,0 +1,172 @@
+/* tmbench figure: the data of a figure from the database, drawn by gnuplot with plots/figureN.gp. */
+#include "harness/commands.h"
+#include "harness/options.h"
+#include "harness/proc.h"
+#include "harness/qemu.h"
+#include "harness/record.h"
+#include "harness/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Configs that have a bar: all but the baseline. */
+static bool has_bar(const struct report *r, int c)
+{
+	return strcmp(r->configs[c], r->baseline) != 0;
+}
+
+/* The data file: a row per phase; per config ratio, least, greatest ("?" for none) and bound. 0 or -errno. */
+static int write_data(const struct report *r, const char *path)
+{
+	struct text t = {0};
+	int p, c, err;
+
+	text_add(&t, "# %s, run %lld: throughput normalised to the baseline, simulated time\nphase", r->scenario,
+		 (long long)r->id);
+	for (c = 0; c < r->n_configs; c++)
+		if (has_bar(r, c))
+			text_add(&t, " %s %s-least %s-greatest %s-bound", r->configs[c], r->configs[c], r->configs[c],
+				 r->configs[c]);
+	text_add(&t, "\n");
+	for (p = 0; p < r->n_phases; p++) {
+		const struct figure *base = report_find(r, "default", r->baseline, r->phases[p], "ops");
+
+		text_add(&t, "%s", r->phases[p]);
+		for (c = 0; c < r->n_configs; c++) {
+			const struct figure *f = report_find(r, "default", r->configs[c], r->phases[p], "ops");
+
+			if (!has_bar(r, c))
+				continue;
+			if (f && base && isfinite(f->ratio))
+				text_add(&t, " %.6f %.6f %.6f", f->ratio, f->least / base->value, f->greatest / base->value);
+			else
+				text_add(&t, " ? ? ?");
+			if (f && isfinite(f->bound))
+				text_add(&t, " %.4f", f->bound);
+			else
+				text_add(&t, " ?");
+		}
+		text_add(&t, "\n");
+	}
+	err = write_file(path, t.s, t.len, 0644);
+	text_free(&t);
+	return err;
+}
+
+/* Run gnuplot for one terminal. 0 or EXIT_FAIL after saying why. */
+static int plot(const struct report *r, const char *number, const char *dir, const char *data, const char *format)
+{
+	char script[PATH_LEN], rel[64], out[4096], quota[24];
+	struct arguments a = {0};
+	struct text labels = {0};
+	int status, c, bars = 0;
+
+	snprintf(rel, sizeof(rel), "plots/figure%s.gp", number);
+	root_path(script, rel);
+	for (c = 0; c < r->n_configs; c++) {
+		if (!has_bar(r, c))
+			continue;
+		bars++;
+		format_size(quota, r->config_dram[c]);
+		text_add(&labels, "%s%s_DRAM_(%s)", labels.len ? " " : "", r->configs[c], quota);
+	}
+	for (c = 0; labels.s && labels.s[c]; c++)
+		if (labels.s[c] == ' ' && c > 0 && labels.s[c - 1] != ')')
+			labels.s[c] = '_';
+	arguments_add(&a, "gnuplot");
+	arguments_add(&a, "-e");
+	arguments_add(&a, "format='%s'; data='%s'; out='%s/figure%s.%s'; bars=%d; labels='%s'; repeats=%lld; "
+		      "subtitle='simulated time · scale 1/%lld · profile %s · seed %lld · run %lld · tiermem %s'",
+		      format, data, dir, number, format, bars, labels.s ? labels.s : "", (long long)r->repeats,
+		      (long long)r->scale, r->profile, (long long)r->seed, (long long)r->id, r->tiermem);
+	arguments_add(&a, "%s", script);
+	status = proc_capture(a.v, out, sizeof(out));
+	arguments_free(&a);
+	text_free(&labels);
+	if (status == 0)
+		return 0;
+	if (status == -ENOENT) {
+		complain("gnuplot not found; install gnuplot-nox (`make deps`)");
+		return EXIT_FAIL;
+	}
+	complain("gnuplot failed on %s: %s", script, status < 0 ? strerror(-status) : out + strspn(out, "\n "));
+	return EXIT_FAIL;
+}
+
+/* Write data, SVG and PNG of a loaded run. 0 or EXIT_FAIL. */
+static int draw(const struct report *r, const char *number, const char *dir)
+{
+	char data[PATH_LEN + 64];
+	int err = make_dirs(dir), i, n = 0;
+
+	snprintf(data, sizeof(data), "%s/figure%s.dat", dir, number);
+	if (!err)
+		err = write_data(r, data);
+	if (err) {
+		complain("cannot write %s: %s", data, strerror(-err));
+		return EXIT_FAIL;
+	}
+	for (i = 0; i < (int)r->n_figures; i++)
+		n += !strcmp(r->figures[i].metric, "ops") && isfinite(r->figures[i].ratio) &&
+		     !strcmp(r->figures[i].variant, "default") && strcmp(r->figures[i].config, r->baseline);
+	if (!n) {
+		complain("run %lld has no ratio to draw: its baseline or its other configs are missing or failed",
+			 (long long)r->id);
+		return EXIT_FAIL;
+	}
+	if (plot(r, number, dir, data, "svg") || plot(r, number, dir, data, "png"))
+		return EXIT_FAIL;
+	printf("%s/figure%s.svg\n%s/figure%s.png\n", dir, number, dir, number);
+	return EXIT_OK;
+}
+
+int command_figure(int argc, char **argv)
+{
+	const char *db_path = NULL, *run = "latest", *out = NULL;
+	const struct option table[] = {
+		{"db", OPT_TEXT, &db_path, "FILE", "database (results/tiermem.db)", 0, 0},
+		{"run", OPT_TEXT, &run, "ID|latest", "which run (latest)", 0, 0},
+		{"out", OPT_TEXT, &out, "DIR", "where the figure goes (results/figures)", 0, 0},
+		{0},
+	};
+	struct list operands = {0};
+	char path[PATH_LEN], dir[PATH_LEN], *end;
+	struct report *r;
+	int64_t id = 0;
+	sqlite3 *db;
+	int err = options_parse(table, "tmbench figure 3 [options]", argc, argv, &operands);
+
+	if (err)
+		return err;
+	if (operands.n != 1 || strcmp(operands.v[0], "3") != 0) {
+		complain("figure takes a number; there is: 3");
+		return EXIT_USAGE;
+	}
+	if (strcmp(run, "latest") != 0) {
+		id = strtoll(run, &end, 10);
+		if (end == run || *end || id <= 0) {
+			complain("--run %s: must be the number of a run, or latest", run);
+			return EXIT_USAGE;
+		}
+	}
+	root_path(dir, "results/figures");
+	if (out)
+		snprintf(dir, sizeof(dir), "%s", out);
+	if (strpbrk(dir, "'\\")) {
+		complain("--out %s: gnuplot cannot take a quote or backslash in the path", dir);
+		return EXIT_USAGE;
+	}
+	default_db(path);
+	db = record_open_readonly(db_path ? db_path : path);
+	if (!db)
+		return EXIT_FAIL;
+	r = must_realloc(NULL, sizeof(*r));
+	err = report_load(r, db, id);
+	sqlite3_close(db);
+	if (!err)
+		err = draw(r, operands.v[0], dir);
+	report_free(r);
+	free(r);
+	return err;
+}

@@ -1,0 +1,35 @@
+/* Child processes: each leads its own process group and dies with tmbench. */
+#ifndef HARNESS_PROC_H
+#define HARNESS_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct spawn {
+	char *const *argv;    /* argv[0] is looked up in PATH */
+	const char *out, *err; /* files, truncated; NULL: /dev/null; err equal to out: the same file */
+	const char *preload;  /* LD_PRELOAD of the child, or NULL */
+	int cpu;              /* host CPU to run on, -1: any */
+};
+
+/* Start a child. Its pid, or -errno (also when the program cannot be executed). */
+pid_t proc_start(const struct spawn *s);
+
+/* End a child's whole process group (SIGTERM, after GRACE seconds SIGKILL) and reap it. */
+void proc_end(pid_t pid, double grace);
+
+/* Run a command to its end, stdout and stderr into OUT (cut off at SIZE). Exit status, or -errno. */
+int proc_capture(char *const *argv, char *out, size_t size);
+
+/* First line of a command's output, or "unknown". */
+void proc_first_line(char *const *argv, char *out, size_t size);
+
+/* Host CPUs that this process may use. */
+int proc_cpus(void);
+
+/* SIGINT and SIGTERM only set this. */
+extern volatile int proc_interrupted;
+void proc_catch_signals(void);
+
+#endif

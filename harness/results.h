@@ -1,0 +1,44 @@
+/* Turning what a VM left behind (result channel, simulator's statistics, tmload's JSON) into metrics. */
+#ifndef HARNESS_RESULTS_H
+#define HARNESS_RESULTS_H
+
+#include "harness/plan.h"
+
+#define METRIC_LEN 64
+
+/* One figure of one phase; phase "" means the whole VM. */
+struct metric {
+	char phase[NAME_LEN];
+	char name[METRIC_LEN];
+	const char *unit;
+	double value;
+};
+
+struct metrics {
+	struct metric *v;
+	size_t n, cap;
+	char kernel[64], redis[128]; /* versions in the guest */
+};
+
+void metrics_add(struct metrics *m, const char *phase, const char *name, const char *unit, double value);
+void metrics_free(struct metrics *m);
+
+/* Whether a metric is there; its value in VALUE if not NULL. */
+bool metrics_get(const struct metrics *m, const char *phase, const char *name, double *value);
+
+/* tmload's JSON document. 0, or -1 with the REASON (also for replies that were wrong or missing). */
+int results_tmload(struct metrics *m, const char *phase, const char *json, char *reason);
+
+/* Redis' INFO memory. */
+void results_redis(struct metrics *m, const char *phase, const char *info);
+
+/* tiermem's statistics document. 0 or -1 with the REASON. */
+int results_tiermem(struct metrics *m, const char *phase, const char *json, char *reason);
+
+/* The simulator's statistics file. 0 or -1 with the REASON. */
+int results_sim(struct metrics *m, const struct plan *p, const char *path, char *reason);
+
+/* Everything in a VM's directory; every selected phase must be complete. 0 or -1 with the REASON. */
+int results_vm(struct metrics *m, const struct plan *p, const struct config *c, const char *dir, char *reason);
+
+#endif

@@ -1,0 +1,56 @@
+# Figure 3: throughput by phase and DRAM size, normalised to the baseline, with the paper's bounds.
+# tmbench figure 3 sets: format (svg|png), data, out, bars, labels, repeats, subtitle
+if (format eq 'png') {
+	set terminal pngcairo size 1100,580 noenhanced font 'DejaVu Sans,11'
+} else {
+	set terminal svg size 1100,580 noenhanced font 'DejaVu Sans,13' background rgb 'white'
+}
+set output out
+set encoding utf8
+set datafile missing '?'
+
+set label 1 'Redis with tiermem in the guest, against the same VM with DRAM only' at screen 0.5,0.955 center font ',15'
+set label 2 subtitle at screen 0.5,0.905 center textcolor rgb '#555555'
+set tmargin at screen 0.80
+set bmargin at screen 0.15
+set lmargin at screen 0.075
+set rmargin at screen 0.985
+
+stats data using 0 skip 1 nooutput
+phases = int(STATS_records)
+slots = bars + 1.0                       # a group's width in bars, with the gap to the next
+width = 0.86
+center(phase, bar) = phase * slots + bar + 1
+
+set xrange [0.2:phases * slots]
+set yrange [0:1.15]
+set ytics 0.1 format '%.1f' nomirror
+set xtics nomirror scale 0
+set xtics ()
+do for [p = 0:phases - 1] {
+	name = system(sprintf("awk 'NR == %d { print $1 }' '%s'", p + 3, data))
+	set xtics add (name p * slots + (bars + 1) / 2.0)
+}
+set ylabel 'operations/s, baseline = 1'
+set xlabel 'phase' offset 0,-0.3
+set grid ytics linetype 1 linecolor rgb '#dddddd' back
+set border 3 linecolor rgb '#555555'
+set key at screen 0.53,0.875 center top horizontal maxrows 1 samplen 1.6 width 1
+set style fill solid 1.0 noborder
+set boxwidth width
+
+# Dark is much DRAM, light is little; told apart without colour too.
+array color[6] = ['#1b4f72', '#2e86c1', '#7fb3d5', '#d4b483', '#b0763a', '#6e4423']
+label_of(b) = system(sprintf("echo '%s' | cut -d' ' -f%d | tr _ ' '", labels, b))
+column_of(b) = 4 * b - 2
+
+set arrow 1 from graph 0,first 1 to graph 1,first 1 nohead linewidth 1 dashtype 2 linecolor rgb '#555555' front
+
+plot for [b = 1:bars] data skip 1 using (center($0, b - 1)):(column(column_of(b))) with boxes linecolor rgb color[(b - 1) % 6 + 1] title label_of(b), \
+	for [b = 1:bars] data skip 1 using (center($0, b - 1)):(repeats > 1 ? column(column_of(b)) : NaN):(column(column_of(b) + 1)):(column(column_of(b) + 2)) \
+		with yerrorbars pointtype -1 linewidth 1 linecolor rgb '#222222' notitle, \
+	for [b = 1:bars] data skip 1 using (center($0, b - 1)):(column(column_of(b) + 3)):(width / 2) \
+		with xerrorbars pointtype -1 linewidth 3 linecolor rgb '#c0392b' notitle, \
+	NaN with lines linewidth 3 linecolor rgb '#c0392b' title "paper's bound", \
+	for [b = 1:bars] data skip 1 using (center($0, b - 1)):(column(column_of(b)) + 0.012):(sprintf('%.2f', column(column_of(b)))) \
+		with labels font ',8' offset 0,0.35 textcolor rgb '#222222' notitle

@@ -1,0 +1,126 @@
+-- tiermem results, schema 1. Embedded into tmbench, which creates what is missing at every start.
+-- A run is one `tmbench run`; a vmrun is one VM of it (or the native run on the host); a metric is one figure of one phase.
+
+CREATE TABLE IF NOT EXISTS run (
+	id              INTEGER PRIMARY KEY,
+	started         TEXT NOT NULL,              -- UTC, ISO 8601
+	finished        TEXT,
+	status          TEXT NOT NULL CHECK (status IN ('running', 'ok', 'failed', 'interrupted')),
+	reason          TEXT,                       -- why it is not ok
+	scenario        TEXT NOT NULL,
+	baseline        TEXT NOT NULL,              -- the config that ratios refer to
+	description     TEXT,
+	scale           INTEGER NOT NULL,
+	seed            INTEGER NOT NULL,
+	repeats         INTEGER NOT NULL,
+	keys            INTEGER NOT NULL,
+	value_bytes     INTEGER NOT NULL,
+	requests        INTEGER NOT NULL,           -- per phase that does not name its own
+	vcpus           INTEGER NOT NULL,
+	server_vcpu     INTEGER NOT NULL,
+	ram_bytes       INTEGER NOT NULL,
+	pmem_bytes      INTEGER NOT NULL,
+	profile         TEXT NOT NULL,
+	profile_sha256  TEXT,
+	llc_kib         INTEGER NOT NULL,
+	image_sha256    TEXT,
+	qemu_version    TEXT,
+	redis_version   TEXT,                       -- in the guest
+	kernel_version  TEXT,                       -- in the guest
+	tiermem_version TEXT,                       -- git describe
+	host            TEXT,
+	overrides       TEXT,                       -- --set, one a line
+	pid             INTEGER,                    -- of tmbench, to recognise a run that was killed
+	pid_start       TEXT                        -- boot and start time of that pid
+);
+
+CREATE TABLE IF NOT EXISTS run_config (
+	run_id     INTEGER NOT NULL REFERENCES run(id),
+	position   INTEGER NOT NULL,
+	name       TEXT NOT NULL,
+	tiermem    INTEGER NOT NULL,
+	dram_bytes INTEGER,                         -- quota, scaled; NULL without tiermem
+	granule_bytes INTEGER,
+	PRIMARY KEY (run_id, name)
+);
+
+CREATE TABLE IF NOT EXISTS run_phase (
+	run_id      INTEGER NOT NULL REFERENCES run(id),
+	position    INTEGER NOT NULL,
+	name        TEXT NOT NULL,
+	ratio       TEXT NOT NULL,                  -- SET:GET
+	key_pattern TEXT NOT NULL,
+	PRIMARY KEY (run_id, name)
+);
+
+-- The paper's ratio to the baseline, where the run is comparable with it.
+CREATE TABLE IF NOT EXISTS bound (
+	run_id INTEGER NOT NULL REFERENCES run(id),
+	config TEXT NOT NULL,
+	phase  TEXT NOT NULL,
+	metric TEXT NOT NULL,
+	value  REAL NOT NULL,
+	PRIMARY KEY (run_id, config, phase, metric)
+);
+
+CREATE TABLE IF NOT EXISTS vmrun (
+	id       INTEGER PRIMARY KEY,
+	run_id   INTEGER NOT NULL REFERENCES run(id),
+	config   TEXT NOT NULL,
+	repeat   INTEGER NOT NULL,
+	variant  TEXT NOT NULL,                     -- default, native, or the name of an LLC variant
+	llc_kib  INTEGER,                           -- NULL: native
+	seed     INTEGER,
+	status   TEXT NOT NULL CHECK (status IN ('running', 'ok', 'failed', 'interrupted')),
+	reason   TEXT,
+	started  TEXT NOT NULL,
+	seconds  REAL,                              -- of real time
+	dir      TEXT,
+	UNIQUE (run_id, config, repeat, variant)
+);
+
+CREATE TABLE IF NOT EXISTS metric (
+	vmrun_id INTEGER NOT NULL REFERENCES vmrun(id),
+	phase    TEXT NOT NULL,                     -- '' for the whole VM
+	metric   TEXT NOT NULL,
+	unit     TEXT NOT NULL,
+	value    REAL NOT NULL,
+	PRIMARY KEY (vmrun_id, phase, metric)
+) WITHOUT ROWID;
+
+-- Median, least and greatest over the repeats that succeeded, per LLC variant.
+DROP VIEW IF EXISTS summary;
+DROP VIEW IF EXISTS summary_variants;
+DROP VIEW IF EXISTS repeats;
+CREATE VIEW repeats AS
+WITH ranked AS (
+	SELECT v.run_id, v.variant, v.config, m.phase, m.metric, m.unit, m.value,
+	       row_number() OVER (PARTITION BY v.run_id, v.variant, v.config, m.phase, m.metric ORDER BY m.value) AS n,
+	       count(*) OVER (PARTITION BY v.run_id, v.variant, v.config, m.phase, m.metric) AS of_n,
+	       min(m.value) OVER (PARTITION BY v.run_id, v.variant, v.config, m.phase, m.metric) AS least,
+	       max(m.value) OVER (PARTITION BY v.run_id, v.variant, v.config, m.phase, m.metric) AS greatest
+	FROM vmrun v JOIN metric m ON m.vmrun_id = v.id
+	WHERE v.status = 'ok')
+SELECT run_id, variant, config, phase, metric, unit, avg(value) AS value, least, greatest, of_n AS repeats
+FROM ranked
+WHERE n IN ((of_n + 1) / 2, (of_n + 2) / 2)
+GROUP BY run_id, variant, config, phase, metric;
+
+-- The ratio is to the baseline with the same LLC. Native figures have none: they are not simulated.
+CREATE VIEW summary_variants AS
+SELECT a.run_id, r.scenario, a.variant, a.config, a.phase, a.metric, a.unit, a.value,
+       a.least, a.greatest, a.repeats,
+       CASE WHEN b.value <> 0 THEN a.value / b.value END AS ratio_to_baseline,
+       CASE WHEN a.variant = 'default' THEN p.value END AS paper_bound
+FROM repeats a
+JOIN run r ON r.id = a.run_id
+LEFT JOIN repeats b ON b.run_id = a.run_id AND b.variant = a.variant AND b.config = r.baseline
+                   AND b.phase = a.phase AND b.metric = a.metric
+LEFT JOIN bound p ON p.run_id = a.run_id AND p.config = a.config AND p.phase = a.phase AND p.metric = a.metric;
+
+CREATE VIEW summary AS
+SELECT run_id, scenario, config, phase, metric, unit, value, ratio_to_baseline, paper_bound
+FROM summary_variants
+WHERE variant IN ('default', 'native');
+
+PRAGMA user_version = 1;
