@@ -153,7 +153,7 @@ void phase_mark(unsigned int index, unsigned int op, unsigned int arg)
 		end(now_ps);
 		break;
 	case TMMARK_MODEL:
-		machine.model_on = arg;
+		machine_model(arg);
 		break;
 	default: /* a mark of a newer tmmark.h */
 		break;

@@ -22,7 +22,8 @@ struct key {
 		TIER_KEY(name, t, device_read_gbps, 0.01, 10000), TIER_KEY(name, t, device_write_gbps, 0.01, 10000)
 
 static const struct key keys[] = {
-	KEY("cpu", ns_per_instruction, 0.01, 1000), KEY("cpu", quantum_ns, 1000, 1000000),
+	KEY("cpu", ns_per_instruction, 0.01, 1000), KEY("cpu", fast_ns_per_instruction, 0.01, 1000),
+	KEY("cpu", quantum_ns, 1000, 1000000),
 	KEY("cache", l1_kib, 4, 1024),		    KEY("cache", l2_kib, 16, 65536),
 	KEY("cache", l2_ways, 1, 16),		    KEY("cache", l2_hit_ns, 0, 1000),
 	KEY("cache", llc_kib, 64, 1048576),	    KEY("cache", llc_ways, 1, 16),

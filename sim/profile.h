@@ -22,6 +22,7 @@ struct tier_profile {
 struct profile {
 	char name[64];
 	double ns_per_instruction;
+	double fast_ns_per_instruction; /* the same in fast-forward (model off), where memory is free */
 	double quantum_ns;
 	double l1_kib;
 	double l2_kib;

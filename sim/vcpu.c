@@ -15,17 +15,25 @@ int machine_init(void)
 {
 	const struct profile *p = &machine.profile;
 
-	machine.instruction_ps = (uint64_t)(p->ns_per_instruction * 1000 + 0.5);
 	machine.l2_hit_ps = (uint64_t)(p->l2_hit_ns * 1000);
 	machine.llc_hit_ps = (uint64_t)(p->llc_hit_ns * 1000);
 	machine.l1_mask = 1;
 	while (machine.l1_mask * 2 * 64 <= (uint64_t)p->l1_kib * 1024 && machine.l1_mask * 2 <= L1_MAX_LINES)
 		machine.l1_mask *= 2;
 	machine.l1_mask -= 1;
-	machine.model_on = true;
+	machine_model(false);
 	for (int t = 0; t < TIER_COUNT; t++)
 		tier_init(&machine.tier[t], &p->tier[t]);
 	return cache_init(&machine.llc, (uint64_t)p->llc_kib * 1024, (unsigned int)p->llc_ways);
+}
+
+void machine_model(bool on)
+{
+	const struct profile *p = &machine.profile;
+
+	machine.model_on = on;
+	machine.instruction_ps =
+		(uint64_t)((on ? p->ns_per_instruction : p->fast_ns_per_instruction) * 1000 + 0.5);
 }
 
 struct vcpu *vcpu_get(unsigned int index)

@@ -35,7 +35,7 @@ struct machine {
 	struct profile profile;
 	uint64_t instruction_ps, l2_hit_ps, llc_hit_ps;
 	uint64_t l1_mask;
-	bool model_on; /* off: instructions cost time, memory does not */
+	bool model_on; /* off: fast-forward, memory costs nothing */
 	struct cache llc;
 	struct tier tier[TIER_COUNT];
 	struct vcpu *vcpu[SCHED_MAX_VCPUS];
@@ -45,6 +45,9 @@ extern struct machine machine;
 
 /* Takes the profile in machine.profile into use; 0, or -1 when there is no memory. */
 int machine_init(void);
+
+/* Timing on, or fast-forward. It starts off: the guest turns it on when it has booted. */
+void machine_model(bool on);
 
 /* The vCPU that is running this thread, made at its first call. */
 struct vcpu *vcpu_get(unsigned int index);
