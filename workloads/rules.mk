@@ -1,7 +1,7 @@
 # workloads: tmload, the memtier-compatible load generator. GSL is GPL-3: it is linked into this program only.
 
-CFLAGS_workloads = $(shell pkg-config --cflags libevent_core gsl jansson)
-TMLOAD_LIBS      = $(shell pkg-config --libs libevent_core gsl jansson) -pthread
+CFLAGS_workloads = $(shell pkg-config --cflags libevent gsl jansson)
+TMLOAD_LIBS      = $(shell pkg-config --libs libevent gsl jansson) -pthread
 TMLOAD_OBJ      := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard workloads/tmload/*.c)))
 
 PROGRAMS += $(BUILD)/bin/tmload

@@ -66,7 +66,8 @@ static void trace(const char *input, size_t n, size_t step, char *out, size_t si
 
 static void all_kinds_cut_anywhere(void **state)
 {
-	static const char input[] = "+OK\r\n$5\r\nhe\r\no\r\n$-1\r\n$0\r\n\r\n-ERR no such\r\n:-42\r\n+OK\r\n";
+	static const char input[] =
+		"+OK\r\n$5\r\nhe\r\no\r\n$-1\r\n$0\r\n\r\n-ERR no such\r\n:-42\r\n+OK\r\n";
 	char out[512];
 
 	for (size_t step = 1; step <= sizeof(input); step++) {
@@ -78,8 +79,18 @@ static void all_kinds_cut_anywhere(void **state)
 static void malformed(void **state)
 {
 	static const char *const inputs[] = {
-		"HTTP/1.1 200 OK\r\n", "garbage without end", "+OK\n",	"$x\r\n", "$-2\r\n", "$99999999999999999999\r\n",
-		"$3\r\nabcde\r\n",     "*1\r\n",	       "$\r\n", "\r\n",	  ":1x\r\n", "$2\r\nab\n\r",
+		"HTTP/1.1 200 OK\r\n",
+		"garbage without end",
+		"+OK\n",
+		"$x\r\n",
+		"$-2\r\n",
+		"$99999999999999999999\r\n",
+		"$3\r\nabcde\r\n",
+		"*1\r\n",
+		"$\r\n",
+		"\r\n",
+		":1x\r\n",
+		"$2\r\nab\n\r",
 	};
 	char out[512];
 

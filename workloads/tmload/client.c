@@ -69,7 +69,7 @@ void conn_free(struct conn *c)
 	free(c->rest);
 }
 
-/* The connection has done its part: no more events. Its socket stays open, as the server's load depends on it. */
+/* The connection has done its part: no more events. The socket stays open, as the server sees it. */
 static void finish(struct conn *c)
 {
 	event_del(&c->readable);
@@ -86,8 +86,8 @@ static void lost(struct conn *c, uint64_t *counter, const char *what)
 
 	(*counter)++;
 	w->stats.errors.missing += unanswered;
-	run_fail(w->run, "connection %" PRIu64 " to %s: %s (%" PRIu64 " replies missing)", c->id, w->run->address.text,
-		 what, unanswered);
+	run_fail(w->run, "connection %" PRIu64 " to %s: %s (%" PRIu64 " replies missing)", c->id,
+		 w->run->address.text, what, unanswered);
 	finish(c);
 	c->head = c->tail;
 }
@@ -205,7 +205,7 @@ static void complete(struct conn *c, uint64_t now)
 	struct worker *w = c->worker;
 	struct pending *p = &c->ring[c->head++ & c->mask];
 
-	/* A shared time stamp can be a little older than the one taken when the request was sent; never negative. */
+	/* Stamps are shared: make sure that the difference is not negative. */
 	op_stats_add(&w->stats.op[p->op], now > p->sent_ns ? now - p->sent_ns : 0, p->bytes + c->reply_bytes);
 	if (c->wrong)
 		w->stats.errors.wrong++;
@@ -219,8 +219,8 @@ static void wrong_reply(struct conn *c, const char *what, const char *text, size
 	const struct pending *p = &c->ring[c->head & c->mask];
 
 	c->wrong = true;
-	run_report(c->worker->run, "%s %s%" PRIu64 ": %s%.*s", op_name[p->op], c->worker->run->opt->key_prefix, p->key,
-		   what, (int)n, text ? text : "");
+	run_report(c->worker->run, "%s %s%" PRIu64 ": %s%.*s", op_name[p->op],
+		   c->worker->run->opt->key_prefix, p->key, what, (int)n, text ? text : "");
 }
 
 /* Handle one parser event. Returns false if the stream cannot be followed any more. */
@@ -307,11 +307,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		if (ev.kind == RESP_MORE)
 			break;
 		if (ev.kind == RESP_BAD || !handle(c, &ev, now)) {
-			lost(c, &w->stats.errors.protocol, ev.kind == RESP_BAD ? "the reply is not RESP2" : "a reply without a request");
+			lost(c, &w->stats.errors.protocol,
+			     ev.kind == RESP_BAD ? "the reply is not RESP2" : "a reply without a request");
 			return;
 		}
 	}
-	atomic_store_explicit(&w->done, w->stats.op[OP_SET].count + w->stats.op[OP_GET].count, memory_order_relaxed);
+	atomic_store_explicit(&w->done, w->stats.op[OP_SET].count + w->stats.op[OP_GET].count,
+			      memory_order_relaxed);
 	fill(c, now);
 }
 

@@ -20,12 +20,13 @@ struct keydist {
 
 /* One connection's place in a sequence (patterns S and P). */
 struct keycursor {
-	uint64_t first, end, step, next; /* offsets from min: first, first + step, ... below end, then again */
+	uint64_t first, end, step,
+		next; /* offsets from min: first, first + step, ... below end, then again */
 };
 
 /*
- * Prepare a distribution over the key indices [min, max]. median and stddev are in keys and used by G only,
- * zipf_exp (0 < exp < 5) by Z only; the most frequent key of Z is min.
+ * Prepare a distribution over the key indices [min, max]. median and stddev are in keys and used by G
+ * only, zipf_exp (0 < exp < 5) by Z only; the most frequent key of Z is min.
  */
 void keydist_init(struct keydist *d, char pattern, uint64_t min, uint64_t max, double median, double stddev,
 		  double zipf_exp);
@@ -39,8 +40,10 @@ void keycursor_init(struct keycursor *c, const struct keydist *d, uint64_t i, ui
 /* How many of count keys connection i of n has when together they cover each once. */
 uint64_t key_share(uint64_t count, uint64_t i, uint64_t n);
 
-/* Requests until `share` of the counted side are sent, for repeating groups of `sets` SETs and then `gets` GETs.
- * The counted side is SET, or GET where sets is 0. */
+/*
+ * Requests until `share` of the counted side are sent, for repeating groups of `sets` SETs and then `gets`
+ * GETs. The counted side is SET, or GET where sets is 0.
+ */
 uint64_t requests_for_share(uint64_t share, uint64_t sets, uint64_t gets);
 
 /* The next key index, within [min, max]. */

@@ -51,7 +51,9 @@ static int raise_file_limit(uint64_t connections)
 		limit.rlim_max = want;
 	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
 		return 0;
-	fprintf(stderr, "tmload: %" PRIu64 " connections need more open files than allowed; raise ulimit -n or use fewer\n",
+	fprintf(stderr,
+		"tmload: %" PRIu64
+		" connections need more open files than allowed; raise ulimit -n or use fewer\n",
 		connections);
 	return -1;
 }
@@ -64,7 +66,8 @@ static int run_init(struct run *run, const struct options *o)
 	run->main_thread = pthread_self();
 	run->running = (unsigned)o->threads;
 	for (int i = 0; i < OP_KINDS; i++)
-		keydist_init(&run->dist[i], o->pattern[i], o->key_min, o->key_max, o->key_median, o->key_stddev, o->zipf_exp);
+		keydist_init(&run->dist[i], o->pattern[i], o->key_min, o->key_max, o->key_median,
+			     o->key_stddev, o->zipf_exp);
 	if (pthread_barrier_init(&run->start, NULL, (unsigned)o->threads) != 0)
 		return -1;
 	if (net_resolve(&run->address, o) != 0 || raise_file_limit(run->connections) != 0)
@@ -73,18 +76,21 @@ static int run_init(struct run *run, const struct options *o)
 }
 
 /* Show how far the run is, on one line. */
-static void show_progress(const struct run *run, const struct worker *workers, uint64_t seconds, uint64_t *before)
+static void show_progress(const struct run *run, const struct worker *workers, uint64_t seconds,
+			  uint64_t *before)
 {
 	const struct options *o = run->opt;
 	uint64_t done = 0;
 
 	for (uint64_t i = 0; i < o->threads; i++)
 		done += atomic_load_explicit(&workers[i].done, memory_order_relaxed);
-	fprintf(stderr, "\r[RUN] %" PRIu64 " s, %" PRIu64 " requests, %" PRIu64 " ops/sec", seconds, done, done - *before);
+	fprintf(stderr, "\r[RUN] %" PRIu64 " s, %" PRIu64 " requests, %" PRIu64 " ops/sec", seconds, done,
+		done - *before);
 	if (o->test_time)
 		fprintf(stderr, ", %.0f %%   ", 100.0 * (double)seconds / (double)o->test_time);
 	else if (!o->all_keys)
-		fprintf(stderr, ", %.0f %%   ", 100.0 * (double)done / ((double)o->requests * (double)run->connections));
+		fprintf(stderr, ", %.0f %%   ",
+			100.0 * (double)done / ((double)o->requests * (double)run->connections));
 	*before = done;
 }
 
@@ -100,7 +106,8 @@ static void wait_for_threads(struct run *run, const struct worker *workers, cons
 		int sig = sigtimedwait(set, NULL, &second), expected = RUN_GOES;
 
 		if (sig == SIGINT || sig == SIGTERM || sig == SIGHUP) {
-			if (!run->started || !atomic_compare_exchange_strong(&run->state, &expected, RUN_INTERRUPTED)) {
+			if (!run->started ||
+			    !atomic_compare_exchange_strong(&run->state, &expected, RUN_INTERRUPTED)) {
 				fprintf(stderr, "tmload: interrupted\n");
 				_exit(1);
 			}

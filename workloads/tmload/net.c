@@ -24,7 +24,8 @@ int net_resolve(struct address *a, const struct options *o)
 	if (o->unix_socket) {
 		struct sockaddr_un *un = (struct sockaddr_un *)&a->sa;
 		if (strlen(o->unix_socket) >= sizeof(un->sun_path)) {
-			fprintf(stderr, "tmload: --unix-socket: path is longer than %zu bytes\n", sizeof(un->sun_path) - 1);
+			fprintf(stderr, "tmload: --unix-socket: path is longer than %zu bytes\n",
+				sizeof(un->sun_path) - 1);
 			return -1;
 		}
 		un->sun_family = AF_UNIX;
@@ -114,7 +115,8 @@ int net_wait_for_server(const struct address *a, uint64_t timeout_s)
 	while (ping(a, why, sizeof(why)) != 0) {
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if ((uint64_t)(now.tv_sec - start.tv_sec) >= timeout_s) {
-			fprintf(stderr, "tmload: server %s is not ready after %" PRIu64 " s: %s\n", a->text, timeout_s, why);
+			fprintf(stderr, "tmload: server %s is not ready after %" PRIu64 " s: %s\n", a->text,
+				timeout_s, why);
 			return -1;
 		}
 		nanosleep(&pause, NULL);

@@ -20,7 +20,7 @@ int net_resolve(struct address *a, const struct options *o);
 /* Connect, waiting up to timeout_s. Returns a nonblocking socket, or -errno. */
 int net_connect(const struct address *a, uint64_t timeout_s);
 
-/* Wait until the server answers PING with PONG. Returns 0, or -1 after a line on stderr once the time is over. */
+/* Wait until the server answers PING. Returns 0, or -1 after a line on stderr once the time is over. */
 int net_wait_for_server(const struct address *a, uint64_t timeout_s);
 
 #endif

@@ -34,42 +34,64 @@ static const struct option_def table[] = {
 	{"port", 'p', NUMBER, AT(port), "PORT", "6379", 1, 65535, "port of the server"},
 	{"unix-socket", 'S', TEXT, AT(unix_socket), "PATH", 0, 0, 0, "connect to this unix socket instead"},
 	{"protocol", 'P', TEXT, AT(protocol), "NAME", "redis", 0, 0, "redis or resp2 (the same)"},
-	{"wait-for-server", 0, NUMBER, AT(wait_for_server), "SECONDS", "0", 0, 1e6, "wait up to so long until the server answers PING"},
-	{"reply-timeout", 0, NUMBER, AT(reply_timeout), "SECONDS", "30", 1, 1e6, "end the run when a reply takes longer"},
+	{"wait-for-server", 0, NUMBER, AT(wait_for_server), "SECONDS", "0", 0, 1e6,
+	 "wait up to so long until the server answers PING"},
+	{"reply-timeout", 0, NUMBER, AT(reply_timeout), "SECONDS", "30", 1, 1e6,
+	 "end the run when a reply takes longer"},
 
 	{"Load", 0, GROUP, 0, 0, 0, 0, 0, 0},
 	{"threads", 't', NUMBER, AT(threads), "N", "4", 1, 1024, "threads"},
 	{"clients", 'c', NUMBER, AT(clients), "N", "50", 1, 65535, "connections per thread"},
-	{"requests", 'n', TEXT, AT(requests_text), "N", "10000", 0, 0, "requests per connection; allkeys: all connections together send as many SETs (GETs if the ratio has no SETs) as there are keys, with patterns S and P one to each key"},
-	{"test-time", 0, NUMBER, AT(test_time), "SECONDS", 0, 1, 1e6, "run so long instead of a number of requests"},
-	{"ratio", 0, TEXT, AT(ratio_text), "SET:GET", "1:10", 0, 0, "each connection repeats so many SETs and so many GETs"},
+	{"requests", 'n', TEXT, AT(requests_text), "N", "10000", 0, 0,
+	 "requests per connection; allkeys: all connections together send as many SETs (GETs if "
+	 "the ratio has no SETs) as there are keys, with patterns S and P one to each key"},
+	{"test-time", 0, NUMBER, AT(test_time), "SECONDS", 0, 1, 1e6,
+	 "run so long instead of a number of requests"},
+	{"ratio", 0, TEXT, AT(ratio_text), "SET:GET", "1:10", 0, 0,
+	 "each connection repeats so many SETs and so many GETs"},
 	{"pipeline", 0, NUMBER, AT(pipeline), "N", "1", 1, 65536, "requests under way per connection"},
-	{"rate-limiting", 0, NUMBER, AT(rate), "RPS", 0, 1, 1e9, "limit of requests per second and connection"},
-	{"pin-threads", 0, FLAG, AT(pin_threads), 0, 0, 0, 0, "bind thread i to the i-th CPU that the process may use"},
+	{"rate-limiting", 0, NUMBER, AT(rate), "RPS", 0, 1, 1e9,
+	 "limit of requests per second and connection"},
+	{"pin-threads", 0, FLAG, AT(pin_threads), 0, 0, 0, 0,
+	 "bind thread i to the i-th CPU that the process may use"},
 
 	{"Values", 0, GROUP, 0, 0, 0, 0, 0, 0},
 	{"data-size", 'd', NUMBER, AT(data_size), "BYTES", "32", 1, VALUE_MAX, "size of a value"},
-	{"data-size-range", 0, TEXT, AT(size_range_text), "MIN-MAX", 0, 0, 0, "sizes drawn uniformly from a range instead"},
-	{"random-data", 'R', FLAG, AT(random_data), 0, 0, 0, 0, "accepted for memtier's sake: values are always pseudo-random"},
+	{"data-size-range", 0, TEXT, AT(size_range_text), "MIN-MAX", 0, 0, 0,
+	 "sizes drawn uniformly from a range instead"},
+	{"random-data", 'R', FLAG, AT(random_data), 0, 0, 0, 0,
+	 "accepted for memtier's sake: values are always pseudo-random"},
 	{"verify", 0, FLAG, AT(verify), 0, 0, 0, 0, "check the content of GET replies (the default)"},
-	{"no-verify", 0, FLAG, AT(no_verify), 0, 0, 0, 0, "do not check it (for data that tmload did not write)"},
+	{"no-verify", 0, FLAG, AT(no_verify), 0, 0, 0, 0,
+	 "do not check it (for data that tmload did not write)"},
 
 	{"Keys", 0, GROUP, 0, 0, 0, 0, 0, 0},
-	{"key-prefix", 0, TEXT, AT(key_prefix), "TEXT", "memtier-", 0, 0, "what comes before the number in a key"},
+	{"key-prefix", 0, TEXT, AT(key_prefix), "TEXT", "memtier-", 0, 0,
+	 "what comes before the number in a key"},
 	{"key-minimum", 0, NUMBER, AT(key_min), "N", "0", 0, LARGE, "first key number"},
 	{"key-maximum", 0, NUMBER, AT(key_max), "N", "10000000", 0, LARGE, "last key number"},
-	{"key-pattern", 0, TEXT, AT(pattern_text), "SET:GET", "R:R", 0, 0, "how keys are chosen: R uniform; S sequential, the connections taking turns; P parallel, each connection sequentially in its own part; G gaussian; Z zipf, the first key most often"},
-	{"key-stddev", 0, REAL, AT(key_stddev), "KEYS", 0, 1e-6, LARGE, "standard deviation for G (default: a sixth of the range)"},
-	{"key-median", 0, REAL, AT(key_median), "KEY", 0, 0, LARGE, "centre for G (default: the middle of the range)"},
-	{"key-zipf-exp", 0, REAL, AT(zipf_exp), "EXP", 0, 0, 5, "exponent for Z, between 0 and 5 (default: 1)"},
-	{"seed", 0, NUMBER, AT(seed), "N", "1", 0, LARGE, "seed of keys and sizes: the same seed gives the same requests"},
+	{"key-pattern", 0, TEXT, AT(pattern_text), "SET:GET", "R:R", 0, 0,
+	 "how keys are chosen: R uniform; S sequential, the connections taking turns; P parallel, "
+	 "each connection sequentially in its own part; G gaussian; Z zipf, the first key most "
+	 "often"},
+	{"key-stddev", 0, REAL, AT(key_stddev), "KEYS", 0, 1e-6, LARGE,
+	 "standard deviation for G (default: a sixth of the range)"},
+	{"key-median", 0, REAL, AT(key_median), "KEY", 0, 0, LARGE,
+	 "centre for G (default: the middle of the range)"},
+	{"key-zipf-exp", 0, REAL, AT(zipf_exp), "EXP", 0, 0, 5,
+	 "exponent for Z, between 0 and 5 (default: 1)"},
+	{"seed", 0, NUMBER, AT(seed), "N", "1", 0, LARGE,
+	 "seed of keys and sizes: the same seed gives the same requests"},
 	{"randomize", 0, FLAG, AT(randomize), 0, 0, 0, 0, "take the seed from the system"},
-	{"distinct-client-seed", 0, FLAG, AT(distinct_seed), 0, 0, 0, 0, "a different seed per connection; without it, all connections choose the same keys, as in memtier"},
+	{"distinct-client-seed", 0, FLAG, AT(distinct_seed), 0, 0, 0, 0,
+	 "a different seed per connection; without it, all connections choose the same keys, as "
+	 "in memtier"},
 
 	{"Output", 0, GROUP, 0, 0, 0, 0, 0, 0},
 	{"json-out-file", 0, TEXT, AT(json_file), "FILE", 0, 0, 0, "write the results as JSON, too"},
 	{"hide-histogram", 0, FLAG, AT(hide_histogram), 0, 0, 0, 0, "leave out the latency distribution"},
-	{"progress", 0, TEXT, AT(progress), "WHEN", "auto", 0, 0, "progress line on stderr: auto (on a terminal), always, never"},
+	{"progress", 0, TEXT, AT(progress), "WHEN", "auto", 0, 0,
+	 "progress line on stderr: auto (on a terminal), always, never"},
 	{"help", 'h', FLAG, AT(help), 0, 0, 0, 0, "this text"},
 	{"version", 'v', FLAG, AT(version), 0, 0, 0, 0, "print the version"},
 };
@@ -127,7 +149,8 @@ static int store(struct options *o, const struct option_def *d, const char *arg)
 	case REAL:
 		errno = 0;
 		real = strtod(arg, &end);
-		if (errno == 0 && end != arg && *end == '\0' && isfinite(real) && real >= d->min && real <= d->max) {
+		if (errno == 0 && end != arg && *end == '\0' && isfinite(real) && real >= d->min &&
+		    real <= d->max) {
 			*(double *)field(o, d) = real;
 			return 0;
 		}
@@ -135,7 +158,8 @@ static int store(struct options *o, const struct option_def *d, const char *arg)
 	case GROUP:
 		break;
 	}
-	fprintf(stderr, "tmload: --%s: '%s' is not a number from %.10g to %.10g\n", d->name, arg, d->min, d->max);
+	fprintf(stderr, "tmload: --%s: '%s' is not a number from %.10g to %.10g\n", d->name, arg, d->min,
+		d->max);
 	return 2;
 }
 
@@ -155,12 +179,13 @@ static int check_keys(struct options *o)
 	if (strlen(o->key_prefix) > PROTO_PREFIX_MAX)
 		return bad("key-prefix", o->key_prefix, "is too long (200 bytes at most)");
 	if (o->key_min > o->key_max) {
-		fprintf(stderr, "tmload: --key-minimum %" PRIu64 " is above --key-maximum %" PRIu64 "\n", o->key_min,
-			o->key_max);
+		fprintf(stderr, "tmload: --key-minimum %" PRIu64 " is above --key-maximum %" PRIu64 "\n",
+			o->key_min, o->key_max);
 		return 2;
 	}
 	if (strlen(p) != 3 || p[1] != ':' || !strchr("RSPGZ", p[0]) || !strchr("RSPGZ", p[2]))
-		return bad("key-pattern", p, "must be two of the letters R S P G Z with a colon between, as S:R");
+		return bad("key-pattern", p,
+			   "must be two of the letters R S P G Z with a colon between, as S:R");
 	o->pattern[0] = p[0];
 	o->pattern[1] = p[2];
 	has_g = p[0] == 'G' || p[2] == 'G';
@@ -216,7 +241,8 @@ static int check(struct options *o, bool requests_given)
 	if (o->size_range_text) {
 		if (!read_pair(o->size_range_text, '-', range) || range[0] < 1 || range[0] > range[1] ||
 		    (double)range[1] > VALUE_MAX)
-			return bad("data-size-range", o->size_range_text, "must be MIN-MAX in bytes, as 100-2000");
+			return bad("data-size-range", o->size_range_text,
+				   "must be MIN-MAX in bytes, as 100-2000");
 		o->size_min = range[0];
 		o->size_max = range[1];
 	}
@@ -235,7 +261,8 @@ static void make_getopt(struct option *longs, char *shorts)
 		const struct option_def *d = &table[i];
 		if (d->kind == GROUP)
 			continue;
-		*longs++ = (struct option){d->name, d->kind == FLAG ? no_argument : required_argument, NULL, (int)i + 256};
+		*longs++ = (struct option){d->name, d->kind == FLAG ? no_argument : required_argument, NULL,
+					   (int)i + 256};
 		if (d->letter) {
 			*shorts++ = d->letter;
 			if (d->kind != FLAG)
@@ -276,7 +303,8 @@ int options_parse(struct options *o, int argc, char **argv)
 		const struct option_def *d;
 		if (code == '?' || code == ':') {
 			fprintf(stderr, "tmload: %s %s; see tmload --help\n",
-				code == '?' ? "unknown or ambiguous option" : "argument missing after", argv[optind - 1]);
+				code == '?' ? "unknown or ambiguous option" : "argument missing after",
+				argv[optind - 1]);
 			return 2;
 		}
 		d = find(code);
@@ -308,7 +336,8 @@ static void print_wrapped(const char *text, int column)
 
 void options_help(void)
 {
-	printf("Usage: tmload [OPTIONS]\nLoad a Redis server as memtier_benchmark does, and check every reply.\n");
+	printf("Usage: tmload [OPTIONS]\nLoad a Redis server as memtier_benchmark does, and check every "
+	       "reply.\n");
 	for (size_t i = 0; i < TABLE_SIZE; i++) {
 		const struct option_def *d = &table[i];
 		char text[512];
@@ -316,16 +345,19 @@ void options_help(void)
 			printf("\n%s:\n", d->name);
 			continue;
 		}
-		printf("  %c%c%c --%s%s%-*s", d->letter ? '-' : ' ', d->letter ? d->letter : ' ', d->letter ? ',' : ' ',
-		       d->name, d->arg ? "=" : " ", 25 - (int)strlen(d->name), d->arg ? d->arg : "");
-		snprintf(text, sizeof(text), d->default_value ? "%s (default: %s)" : "%s", d->help, d->default_value);
+		printf("  %c%c%c --%s%s%-*s", d->letter ? '-' : ' ', d->letter ? d->letter : ' ',
+		       d->letter ? ',' : ' ', d->name, d->arg ? "=" : " ", 25 - (int)strlen(d->name),
+		       d->arg ? d->arg : "");
+		snprintf(text, sizeof(text), d->default_value ? "%s (default: %s)" : "%s", d->help,
+			 d->default_value);
 		print_wrapped(text, 34);
 		printf("\n");
 	}
 	printf("\nExit status: 0 all well, 1 errors or interrupted, 2 wrong use.\n");
 }
 
-bool options_describe(const struct options *o, size_t i, const char **name, char *text, size_t size, bool *is_number)
+bool options_describe(const struct options *o, size_t i, const char **name, char *text, size_t size,
+		      bool *is_number)
 {
 	const struct option_def *d;
 	const char *s;

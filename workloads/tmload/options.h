@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TMLOAD_VERSION "0.1"
+#define TMLOAD_VERSION	 "0.1"
 #define PROTO_PREFIX_MAX 200
 
 struct options {
@@ -54,6 +54,7 @@ void options_help(void);
  * Walk the table: the name, and the value as text, of option i. Returns false past the end.
  * *is_number tells whether the text is a number.
  */
-bool options_describe(const struct options *o, size_t i, const char **name, char *text, size_t size, bool *is_number);
+bool options_describe(const struct options *o, size_t i, const char **name, char *text, size_t size,
+		      bool *is_number);
 
 #endif

@@ -39,14 +39,15 @@ static void row(const char *name, const struct op_stats *s, const struct result 
 	printf("\n");
 }
 
-/* Print one kind's distribution: ten steps to the half of what is left, then to the half of that, and so on. */
+/* Print one kind's distribution: ten steps to half of what is left, then ten to half of that, and so on. */
 static void distribution(const char *name, const struct op_stats *s)
 {
 	double percent = 0, step = 5;
 
 	while (s->count > 0 && percent < 100) {
 		for (int i = 0; i < 10 && percent < 100; i++, percent += step)
-			printf("%-6s %10.3f %12.3f\n", name, (double)op_stats_percentile(s, percent) / 1e6, percent);
+			printf("%-6s %10.3f %12.3f\n", name, (double)op_stats_percentile(s, percent) / 1e6,
+			       percent);
 		step /= 2;
 		/* Finer than one request in all there are says nothing. */
 		if ((100 - percent) / 100 * (double)s->count < 1)
@@ -67,14 +68,20 @@ void report_print(const struct result *r)
 		printf("%-9" PRIu64 " Seconds\n", o->test_time);
 	else
 		printf("%-9s Requests per client\n", o->requests_text);
-	printf("\n\nALL STATS%s\n%s%s\n", r->interrupted ? " (interrupted)" : r->failed ? " (incomplete)" : "", line, line + 27);
-	printf("%-6s %12s %12s %12s %15s %15s %15s %15s %12s\n%s%s\n", "Type", "Ops/sec", "Hits/sec", "Misses/sec",
-	       "Avg. Latency", "p50 Latency", "p99 Latency", "p99.9 Latency", "KB/sec", line, line + 27);
+	printf("\n\nALL STATS%s\n%s%s\n",
+	       r->interrupted ? " (interrupted)"
+	       : r->failed    ? " (incomplete)"
+			      : "",
+	       line, line + 27);
+	printf("%-6s %12s %12s %12s %15s %15s %15s %15s %12s\n%s%s\n", "Type", "Ops/sec", "Hits/sec",
+	       "Misses/sec", "Avg. Latency", "p50 Latency", "p99 Latency", "p99.9 Latency", "KB/sec", line,
+	       line + 27);
 	row("Sets", &r->stats.op[OP_SET], r, false);
 	row("Gets", &r->stats.op[OP_GET], r, true);
 	row("Totals", &r->total, r, true);
 	if (errors_total(e) > 0)
-		printf("\nErrors: %" PRIu64 " wrong, %" PRIu64 " missing, %" PRIu64 " protocol, %" PRIu64 " connection\n",
+		printf("\nErrors: %" PRIu64 " wrong, %" PRIu64 " missing, %" PRIu64 " protocol, %" PRIu64
+		       " connection\n",
 		       e->wrong, e->missing, e->protocol, e->connection);
 	if (o->hide_histogram)
 		return;

@@ -13,7 +13,7 @@ struct result {
 	const struct options *opt;
 	struct stats stats;
 	struct op_stats total;
-	uint64_t duration_ns; /* from the first request to the last reply */
+	uint64_t duration_ns;	      /* from the first request to the last reply */
 	uint64_t start_ms, finish_ms; /* wall clock, since 1970 */
 	bool interrupted;
 	bool failed;

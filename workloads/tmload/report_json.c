@@ -86,19 +86,23 @@ static json_t *document(const struct result *r)
 	json_t *info, *runtime, *errors;
 
 	info = json_pack("{s:I, s:I, s:I, s:s, s:b, s:b}", "Threads count", (json_int_t)o->threads,
-			 "Connections per thread", (json_int_t)o->clients, o->test_time ? "Seconds" : "Requests per client",
-			 (json_int_t)(o->test_time ? o->test_time : o->requests), "Version", TMLOAD_VERSION, "Interrupted",
-			 r->interrupted, "Complete", !r->interrupted && !r->failed);
+			 "Connections per thread", (json_int_t)o->clients,
+			 o->test_time ? "Seconds" : "Requests per client",
+			 (json_int_t)(o->test_time ? o->test_time : o->requests), "Version", TMLOAD_VERSION,
+			 "Interrupted", r->interrupted, "Complete", !r->interrupted && !r->failed);
 	runtime = json_pack("{s:I, s:I, s:f, s:s}", "Start time", (json_int_t)r->start_ms, "Finish time",
-			    (json_int_t)r->finish_ms, "Total duration", seconds * 1e3, "Time unit", "MILLISECONDS");
-	errors = json_pack("{s:I, s:I, s:I, s:I}", "wrong", (json_int_t)e->wrong, "missing", (json_int_t)e->missing,
-			   "protocol", (json_int_t)e->protocol, "connection", (json_int_t)e->connection);
+			    (json_int_t)r->finish_ms, "Total duration", seconds * 1e3, "Time unit",
+			    "MILLISECONDS");
+	errors = json_pack("{s:I, s:I, s:I, s:I}", "wrong", (json_int_t)e->wrong, "missing",
+			   (json_int_t)e->missing, "protocol", (json_int_t)e->protocol, "connection",
+			   (json_int_t)e->connection);
 	if (o->all_keys)
 		json_object_set_new(info, "Requests per client", json_string(o->requests_text));
-	return json_pack("{s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o}}", "configuration", configuration(o), "run information",
-			 info, "ALL STATS", "Runtime", runtime, "Sets", operations(&r->stats.op[OP_SET], seconds), "Gets",
-			 operations(&r->stats.op[OP_GET], seconds), "Totals", operations(&r->total, seconds), "Errors",
-			 errors);
+	return json_pack("{s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o}}", "configuration", configuration(o),
+			 "run information", info, "ALL STATS", "Runtime", runtime, "Sets",
+			 operations(&r->stats.op[OP_SET], seconds), "Gets",
+			 operations(&r->stats.op[OP_GET], seconds), "Totals", operations(&r->total, seconds),
+			 "Errors", errors);
 }
 
 int report_json(const struct result *r, const char *path)
@@ -107,11 +111,13 @@ int report_json(const struct result *r, const char *path)
 	FILE *f = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
 	bool ok = root && f;
 
-	ok = ok && json_dumpf(root, f, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) == 0 && fputc('\n', f) != EOF;
+	ok = ok && json_dumpf(root, f, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) == 0 &&
+	     fputc('\n', f) != EOF;
 	if (f && (f == stdout ? fflush(f) : fclose(f)) != 0)
 		ok = false;
 	if (!ok)
-		fprintf(stderr, "tmload: cannot write %s: %s\n", path, root ? strerror(errno) : "out of memory or a text is not UTF-8");
+		fprintf(stderr, "tmload: cannot write %s: %s\n", path,
+			root ? strerror(errno) : "out of memory or a text is not UTF-8");
 	json_decref(root);
 	return ok ? 0 : -1;
 }

@@ -81,7 +81,7 @@ static void next_line(struct resp *p, const char **cur, const char *end, struct 
 	size_t n;
 
 	if (nl == NULL) {
-		/* A stream of anything else than RESP must not be swallowed until a newline happens to come. */
+		/* Anything else than RESP must not be swallowed until a newline happens to come. */
 		if (p->kept == 0 && s < end && strchr("+-:$", s[0]) == NULL) {
 			ev->kind = RESP_BAD;
 			return;

@@ -34,7 +34,7 @@ struct resp {
 	char line[RESP_LINE_MAX];
 };
 
-/* Take the next event from the input [*cur, end) and advance *cur. Call again until it is RESP_MORE or RESP_BAD. */
+/* Take the next event from [*cur, end) and advance *cur. Call again until it is RESP_MORE or RESP_BAD. */
 void resp_next(struct resp *p, const char **cur, const char *end, struct resp_event *ev);
 
 #endif

@@ -31,5 +31,6 @@ void run_report(struct run *run, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);
-	fprintf(stderr, "tmload: %s%s\n", line, before + 1 == REPORT_MAX ? " (further errors are only counted)" : "");
+	fprintf(stderr, "tmload: %s%s\n", line,
+		before + 1 == REPORT_MAX ? " (further errors are only counted)" : "");
 }

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define HIST_BITS  7 /* 128 buckets per power of two: under 0.8 % error */
+#define HIST_BITS  7  /* 128 buckets per power of two: under 0.8 % error */
 #define HIST_TOP   40 /* values are clipped below 2^40 ns, 18 minutes */
 #define HIST_SLOTS ((HIST_TOP - HIST_BITS + 1) << HIST_BITS)
 

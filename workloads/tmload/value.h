@@ -29,7 +29,7 @@ void value_describe(struct value *v, uint64_t key, uint64_t len);
 /* Write all v->len bytes to dst. */
 void value_write(const struct value *v, unsigned char *dst);
 
-/* Tell whether the n bytes at p are those of the value from byte off on. False where they reach over its end. */
+/* Tell whether the n bytes at p are the value's from byte off on. False where they reach over its end. */
 bool value_check(const struct value *v, uint64_t off, const unsigned char *p, size_t n);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * A load thread. Each thread has its own libevent loop, connections, buffers and counters; threads share only
- * struct run. A thread connects all its connections, waits at the barrier until the others have, sends, and ends
- * when its connections are finished or run->state is no longer RUN_GOES (looked at every TICK_MS). The last thread to end
- * wakes the main thread with SIGUSR1, which is blocked everywhere and only waited for.
+ * A load thread. Each thread has its own libevent loop, connections, buffers and counters; threads share
+ * only struct run. A thread connects all its connections, waits at the barrier until the others have, sends,
+ * and ends when its connections are finished or run->state is no longer RUN_GOES (looked at after each
+ * wake-up, one every TICK_MS at least). The last thread to end wakes the main thread with SIGUSR1, which is
+ * blocked everywhere and only waited for.
  */
 #include "workloads/tmload/worker.h"
 #include "workloads/tmload/request.h"
@@ -57,7 +58,8 @@ static int set_up(struct worker *w)
 	struct event_config *config = event_config_new();
 
 	if (config) {
-		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | (o->rate ? EVENT_BASE_FLAG_PRECISE_TIMER : 0));
+		event_config_set_flag(config,
+				      EVENT_BASE_FLAG_NOLOCK | (o->rate ? EVENT_BASE_FLAG_PRECISE_TIMER : 0));
 		w->base = event_base_new_with_config(config);
 		event_config_free(config);
 	}

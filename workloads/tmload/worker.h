@@ -20,15 +20,15 @@ struct pending {
 /* One connection. */
 struct conn {
 	struct worker *worker;
-	int fd; /* -1: closed */
+	int fd;	     /* -1: closed */
 	uint64_t id; /* over all threads */
 	struct event readable, writable, due;
 	/* What to send next. */
 	gsl_rng *rng;
 	struct keycursor cursor[OP_KINDS];
-	uint64_t turn;	    /* place in the group of SETs and GETs that --ratio repeats */
-	uint64_t left;	    /* requests still to be sent */
-	uint64_t due_ns;    /* not before, with --rate-limiting */
+	uint64_t turn;	 /* place in the group of SETs and GETs that --ratio repeats */
+	uint64_t left;	 /* requests still to be sent */
+	uint64_t due_ns; /* not before, with --rate-limiting */
 	/* Requests under way, a ring of a power of two. */
 	struct pending *ring;
 	uint64_t head, tail, mask;
@@ -52,8 +52,8 @@ struct worker {
 	struct event_base *base;
 	struct event tick, end;
 	struct conn *conns;
-	uint64_t open;	/* connections that are not finished */
-	bool draining;	/* the time is over: wait for replies, send nothing */
+	uint64_t open; /* connections that are not finished */
+	bool draining; /* the time is over: wait for replies, send nothing */
 	uint64_t now_ns;
 	unsigned now_uses; /* how often now_ns may still be used in this wake-up */
 	size_t prefix_len;
@@ -70,10 +70,14 @@ struct worker {
 /* The thread's main function; arg is a struct worker with run, index and cpu set. */
 void *worker_main(void *arg);
 
-/* Monotonic time in ns: read from the clock at most once per few calls within a wake-up (about 10 us of error). */
+/*
+ * Monotonic time in ns. Within a wake-up a few calls share one reading of the clock, which is a slow system
+ * call in some VMs: up to about 40 us late, but the same for a reply and the request that follows it, so not
+ * biased.
+ */
 uint64_t worker_now(struct worker *w);
 
-/* Give a connected socket's connection its events and its share of the requests. Returns 0 or -1 (no memory). */
+/* Give a connected socket its events and its share of the requests. Returns 0, or -1 without memory. */
 int conn_init(struct conn *c, struct worker *w, uint64_t id, int fd);
 
 /* Send the first requests. */
