@@ -11,6 +11,6 @@ $(BUILD)/lib/libtmsim.so: $(SIM_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) -shared -Wl,-z,lazy -Wl,-z,nodelete -o $@ $^ -linih -lpthread -ldl
 
-$(BUILD)/bin/tmmark: $(BUILD)/obj/sim/tmmark.o
+$(BUILD)/bin/tmmark: $(BUILD)/obj/sim/tmmark.o $(BUILD)/obj/sim/mark.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^

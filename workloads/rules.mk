@@ -6,6 +6,7 @@ TMLOAD_OBJ      := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard workloads/t
 
 PROGRAMS += $(BUILD)/bin/tmload
 
+TMLOAD_OBJ += $(BUILD)/obj/sim/mark.o
 $(BUILD)/bin/tmload: $(TMLOAD_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(TMLOAD_OBJ) $(TMLOAD_LIBS)

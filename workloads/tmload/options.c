@@ -54,6 +54,8 @@ static const struct option_def table[] = {
 	 "limit of requests per second and connection"},
 	{"pin-threads", 0, FLAG, AT(pin_threads), 0, 0, 0, 0,
 	 "bind thread i to the i-th CPU that the process may use"},
+	{"mark", 0, TEXT, AT(mark), "NAME", 0, 0, 0,
+	 "in a simulated VM: a phase NAME of the simulator lasts from the first request to the last reply"},
 
 	{"Values", 0, GROUP, 0, 0, 0, 0, 0, 0},
 	{"data-size", 'd', NUMBER, AT(data_size), "BYTES", "32", 1, VALUE_MAX, "size of a value"},

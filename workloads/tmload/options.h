@@ -41,7 +41,7 @@ struct options {
 	bool randomize, distinct_seed;
 	/* The rest. */
 	bool pin_threads, hide_histogram, help, version;
-	char *json_file, *progress;
+	char *json_file, *mark, *progress;
 };
 
 /* Read the command line into *o. Returns 0, or 2 after one line on stderr says what is wrong. */

@@ -25,6 +25,7 @@ struct run {
 	pthread_barrier_t start;   /* all threads are connected */
 	_Atomic int state;	   /* enum run_state; leaves RUN_GOES once */
 	_Atomic bool started;	   /* requests are under way */
+	_Atomic unsigned finished; /* threads that send no more */
 	_Atomic unsigned running;  /* threads that have not ended */
 	_Atomic unsigned reported; /* error lines printed */
 };

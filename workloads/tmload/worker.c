@@ -7,6 +7,7 @@
  */
 #include "workloads/tmload/worker.h"
 #include "workloads/tmload/request.h"
+#include "sim/mark.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -132,11 +133,14 @@ void *worker_main(void *arg)
 	for (int i = 0; i < OP_KINDS; i++)
 		op_stats_init(&w->stats.op[i]);
 	ready = set_up(w);
-	pthread_barrier_wait(&w->run->start);
+	if (pthread_barrier_wait(&w->run->start) == PTHREAD_BARRIER_SERIAL_THREAD && w->run->opt->mark)
+		mark_begin(w->run->opt->mark);
 	if (ready == 0 && w->run->state == RUN_GOES) {
 		w->run->started = true;
 		run_loop(w);
 	}
+	if (atomic_fetch_add(&w->run->finished, 1) + 1 == w->run->opt->threads && w->run->opt->mark)
+		mark_end();
 	for (uint64_t i = 0; w->conns && i < w->run->opt->clients; i++)
 		conn_free(&w->conns[i]);
 	free(w->conns);
