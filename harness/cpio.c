@@ -29,8 +29,9 @@ static void entry(struct cpio *c, const char *name, unsigned mode, const void *d
 		c->err = -EFBIG;
 		return;
 	}
-	snprintf(head, sizeof(head), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ++c->inode, mode, 0u,
-		 0u, S_ISDIR(mode) ? 2u : 1u, 0u, (unsigned)len, 0u, 0u, 0u, 0u, (unsigned)name_len, 0u);
+	snprintf(head, sizeof(head), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ++c->inode,
+		 mode, 0u, 0u, S_ISDIR(mode) ? 2u : 1u, 0u, (unsigned)len, 0u, 0u, 0u, 0u, (unsigned)name_len,
+		 0u);
 	put(c, head, 110);
 	put(c, name, name_len);
 	pad(c, 110 + name_len, 4);

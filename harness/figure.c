@@ -22,24 +22,26 @@ static int write_data(const struct report *r, const char *path)
 	struct text t = {0};
 	int p, c, err;
 
-	text_add(&t, "# %s, run %lld: throughput normalised to the baseline, simulated time\nphase", r->scenario,
-		 (long long)r->id);
+	text_add(&t, "# %s, run %lld: throughput normalised to the baseline, simulated time\n# phase",
+		 r->scenario, (long long)r->id);
 	for (c = 0; c < r->n_configs; c++)
 		if (has_bar(r, c))
-			text_add(&t, " %s %s-least %s-greatest %s-bound", r->configs[c], r->configs[c], r->configs[c],
-				 r->configs[c]);
+			text_add(&t, " %s %s-least %s-greatest %s-bound", r->configs[c], r->configs[c],
+				 r->configs[c], r->configs[c]);
 	text_add(&t, "\n");
 	for (p = 0; p < r->n_phases; p++) {
 		const struct figure *base = report_find(r, "default", r->baseline, r->phases[p], "ops");
 
 		text_add(&t, "%s", r->phases[p]);
 		for (c = 0; c < r->n_configs; c++) {
-			const struct figure *f = report_find(r, "default", r->configs[c], r->phases[p], "ops");
+			const struct figure *f =
+				report_find(r, "default", r->configs[c], r->phases[p], "ops");
 
 			if (!has_bar(r, c))
 				continue;
 			if (f && base && isfinite(f->ratio))
-				text_add(&t, " %.6f %.6f %.6f", f->ratio, f->least / base->value, f->greatest / base->value);
+				text_add(&t, " %.6f %.6f %.6f", f->ratio, f->least / base->value,
+					 f->greatest / base->value);
 			else
 				text_add(&t, " ? ? ?");
 			if (f && isfinite(f->bound))
@@ -55,7 +57,8 @@ static int write_data(const struct report *r, const char *path)
 }
 
 /* Run gnuplot for one terminal. 0 or EXIT_FAIL after saying why. */
-static int plot(const struct report *r, const char *number, const char *dir, const char *data, const char *format)
+static int plot(const struct report *r, const char *number, const char *dir, const char *data,
+		const char *format)
 {
 	char script[PATH_LEN], rel[64], out[4096], quota[24];
 	struct arguments a = {0};
@@ -76,10 +79,12 @@ static int plot(const struct report *r, const char *number, const char *dir, con
 			labels.s[c] = '_';
 	arguments_add(&a, "gnuplot");
 	arguments_add(&a, "-e");
-	arguments_add(&a, "format='%s'; data='%s'; out='%s/figure%s.%s'; bars=%d; labels='%s'; repeats=%lld; "
-		      "subtitle='simulated time · scale 1/%lld · profile %s · seed %lld · run %lld · tiermem %s'",
-		      format, data, dir, number, format, bars, labels.s ? labels.s : "", (long long)r->repeats,
-		      (long long)r->scale, r->profile, (long long)r->seed, (long long)r->id, r->tiermem);
+	arguments_add(
+		&a,
+		"format='%s'; data='%s'; out='%s/figure%s.%s'; bars=%d; labels='%s'; repeats=%lld; "
+		"subtitle='simulated time · scale 1/%lld · profile %s · seed %lld · run %lld · tiermem %s'",
+		format, data, dir, number, format, bars, labels.s ? labels.s : "", (long long)r->repeats,
+		(long long)r->scale, r->profile, (long long)r->seed, (long long)r->id, r->tiermem);
 	arguments_add(&a, "%s", script);
 	status = proc_capture(a.v, out, sizeof(out));
 	arguments_free(&a);
@@ -90,7 +95,8 @@ static int plot(const struct report *r, const char *number, const char *dir, con
 		complain("gnuplot not found; install gnuplot-nox (`make deps`)");
 		return EXIT_FAIL;
 	}
-	complain("gnuplot failed on %s: %s", script, status < 0 ? strerror(-status) : out + strspn(out, "\n "));
+	complain("gnuplot failed on %s: %s", script,
+		 status < 0 ? strerror(-status) : out + strspn(out, "\n "));
 	return EXIT_FAIL;
 }
 
@@ -111,7 +117,8 @@ static int draw(const struct report *r, const char *number, const char *dir)
 		n += !strcmp(r->figures[i].metric, "ops") && isfinite(r->figures[i].ratio) &&
 		     !strcmp(r->figures[i].variant, "default") && strcmp(r->figures[i].config, r->baseline);
 	if (!n) {
-		complain("run %lld has no ratio to draw: its baseline or its other configs are missing or failed",
+		complain("run %lld has no ratio to draw: its baseline or its other configs are missing or "
+			 "failed",
 			 (long long)r->id);
 		return EXIT_FAIL;
 	}

@@ -5,10 +5,10 @@
 #include "harness/plan.h"
 
 /* Generate /tm/run for a config. LLC: the VM is one of another LLC, hence with fewer requests. */
-void guest_script(struct text *out, const struct plan *p, const struct config *c, bool llc);
+void guest_script(struct text *out, const struct plan *p, const struct config *c, int64_t seed, bool llc);
 
 /* tmload's arguments that the guest and the native run share, except server, threads and clients. */
 void load_arguments(struct text *out, const struct plan *p, const struct phase *ph, int64_t requests,
-		    int64_t connections, const char *json);
+		    int64_t connections, int64_t seed, const char *json);
 
 #endif

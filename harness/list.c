@@ -32,7 +32,8 @@ static void list_scenarios(void)
 /* The runs in a database. */
 static int list_runs(const char *path)
 {
-	static const char *heads[] = {"run", "started", "scenario", "scale", "seed", "repeats", "status", "VMs ok"};
+	static const char *heads[] = {"run",  "started", "scenario", "scale",
+				      "seed", "repeats", "status",   "VMs ok"};
 	struct table t = {.columns = COUNT(heads)};
 	sqlite3 *db = record_open_readonly(path);
 	sqlite3_stmt *st;
@@ -40,11 +41,13 @@ static int list_runs(const char *path)
 
 	if (!db)
 		return EXIT_FAIL;
-	if (sqlite3_prepare_v2(db,
-			       "SELECT id, started, scenario, scale, seed, repeats, status, "
-			       "(SELECT count(*) FROM vmrun v WHERE v.run_id = run.id AND v.status = 'ok' AND "
-			       "v.variant <> 'native') FROM (SELECT * FROM run ORDER BY id DESC LIMIT 50) run ORDER BY id",
-			       -1, &st, NULL) != SQLITE_OK) {
+	if (sqlite3_prepare_v2(
+		    db,
+		    "SELECT id, started, scenario, scale, seed, repeats, status, "
+		    "(SELECT count(*) FROM vmrun v WHERE v.run_id = run.id AND v.status = 'ok' AND "
+		    "v.variant <> 'native') FROM (SELECT * FROM run ORDER BY id DESC LIMIT 50) run ORDER BY "
+		    "id",
+		    -1, &st, NULL) != SQLITE_OK) {
 		complain("cannot read the database %s: %s", path, sqlite3_errmsg(db));
 		sqlite3_close(db);
 		return EXIT_FAIL;

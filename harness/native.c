@@ -20,7 +20,8 @@ static int free_port(void)
 
 	if (fd < 0)
 		return -1;
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && getsockname(fd, (struct sockaddr *)&a, &len) == 0)
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&a, &len) == 0)
 		port = ntohs(a.sin_port);
 	close(fd);
 	return port;
@@ -36,7 +37,8 @@ static int wait_child(pid_t pid, double limit)
 		pid_t got = waitpid(pid, &status, WNOHANG);
 
 		if (got == pid)
-			return WIFEXITED(status) && WEXITSTATUS(status) != EXIT_SIGNAL ? WEXITSTATUS(status) : -1;
+			return WIFEXITED(status) && WEXITSTATUS(status) != EXIT_SIGNAL ? WEXITSTATUS(status)
+										       : -1;
 		if (proc_interrupted || now_seconds() > until) {
 			proc_end(pid, 1);
 			return proc_interrupted ? EXIT_SIGNAL : -1;
@@ -46,8 +48,8 @@ static int wait_child(pid_t pid, double limit)
 }
 
 /* One phase of load. 0, -1 with the REASON, or EXIT_SIGNAL. */
-static int one_phase(const struct plan *p, const struct phase *ph, int port, const char *dir, struct metrics *m,
-		     char *reason)
+static int one_phase(const struct plan *p, const struct phase *ph, int port, const char *dir,
+		     struct metrics *m, char *reason)
 {
 	const struct scenario *s = p->s;
 	char tmload[PATH_LEN], json[PATH_LEN + 64], log[PATH_LEN + 64];
@@ -64,7 +66,8 @@ static int one_phase(const struct plan *p, const struct phase *ph, int port, con
 	arguments_add(&a, "%s", tmload);
 	text_add(&t, "-s 127.0.0.1 -p %d -t %d -c %d --wait-for-server 20 ", port, (int)s->native_threads,
 		 (int)s->native_clients);
-	load_arguments(&t, p, ph, plan_requests(p, ph, false), s->native_threads * s->native_clients, "");
+	load_arguments(&t, p, ph, plan_requests(p, ph, false), s->native_threads * s->native_clients, p->seed,
+		       "");
 	for (w = strtok_r(t.s, " ", &save); w; w = strtok_r(NULL, " ", &save))
 		arguments_add(&a, "%s", w);
 	arguments_add(&a, "%s", json);
@@ -92,8 +95,8 @@ static int one_phase(const struct plan *p, const struct phase *ph, int port, con
 int native_run(const struct plan *p, const char *dir, struct metrics *m, char *reason)
 {
 	char port_text[16], log[PATH_LEN + 64], dir_copy[PATH_LEN];
-	char *argv[] = {"redis-server", "--port", port_text,	"--bind", "127.0.0.1", "--save", "",
-			"--appendonly", "no",	  "--dir", dir_copy, NULL};
+	char *argv[] = {"redis-server", "--port", port_text, "--bind", "127.0.0.1", "--save", "",
+			"--appendonly", "no",	  "--dir",   dir_copy, NULL};
 	struct spawn s = {.argv = argv, .cpu = (int)p->s->native_server_cpu % proc_cpus()};
 	int port = free_port(), err = 0, i;
 	pid_t server;

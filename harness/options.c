@@ -13,7 +13,8 @@ static void help(const struct option *table, const char *usage)
 	for (o = table; o->name; o++) {
 		char left[64];
 
-		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "",
+			 o->argument ? o->argument : "");
 		printf("  %-30s %s\n", left, o->help);
 	}
 	printf("  %-30s %s\n", "--help", "this text");
@@ -67,8 +68,8 @@ static int store(const struct option *o, const char *value)
 	errno = 0;
 	n = strtoll(value, &end, 10);
 	if (end == value || *end || errno || n < o->min || n > o->max) {
-		complain("--%s %s: must be a whole number from %lld to %lld", o->name, value, (long long)o->min,
-			 (long long)o->max);
+		complain("--%s %s: must be a whole number from %lld to %lld", o->name, value,
+			 (long long)o->min, (long long)o->max);
 		return EXIT_USAGE;
 	}
 	*(int64_t *)o->to = n;
@@ -95,7 +96,8 @@ int options_parse(const struct option *table, const char *usage, int argc, char 
 		}
 		len = strcspn(arg, "=");
 		for (o = table; o->name; o++)
-			if (arg[1] == '-' && strlen(o->name) == len - 2 && !strncmp(o->name, arg + 2, len - 2))
+			if (arg[1] == '-' && strlen(o->name) == len - 2 &&
+			    !strncmp(o->name, arg + 2, len - 2))
 				break;
 		if (!o->name) {
 			complain("unknown option %.*s; --help lists them", (int)len, arg);

@@ -9,10 +9,10 @@ enum option_kind { OPT_FLAG, OPT_TEXT, OPT_INT, OPT_LIST, OPT_CHOICE };
 struct option {
 	const char *name; /* without the dashes */
 	enum option_kind kind;
-	void *to;            /* bool, const char *, int64_t or struct list */
+	void *to;	      /* bool, const char *, int64_t or struct list */
 	const char *argument; /* in the help; the choices "a|b|c" of OPT_CHOICE */
 	const char *help;
-	int64_t min, max;    /* of OPT_INT */
+	int64_t min, max; /* of OPT_INT */
 };
 
 struct list {
@@ -24,6 +24,7 @@ struct list {
  * Parse ARGV[1..] by a table that ends with a NULL name; what is no option goes to OPERANDS. --help prints USAGE and the
  * table and ends the program. 0 or EXIT_USAGE after saying what is wrong.
  */
-int options_parse(const struct option *table, const char *usage, int argc, char **argv, struct list *operands);
+int options_parse(const struct option *table, const char *usage, int argc, char **argv,
+		  struct list *operands);
 
 #endif

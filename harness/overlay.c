@@ -66,7 +66,8 @@ int overlay_write(const char *out, const char *initrd, const char *script, size_
 		free(base);
 		return err;
 	}
-	if (fwrite(base, 1, len, c.f) != len || fwrite(zero, 1, (512 - len % 512) % 512, c.f) != (512 - len % 512) % 512)
+	if (fwrite(base, 1, len, c.f) != len ||
+	    fwrite(zero, 1, (512 - len % 512) % 512, c.f) != (512 - len % 512) % 512)
 		err = -(errno ? errno : EIO);
 	free(base);
 	if (!err) {

@@ -28,7 +28,8 @@ static int find_llc(struct plan *p)
 		if (strncmp(p->s->sim_settings[i], "llc_kib:", 8) == 0)
 			p->llc_kib = strtoll(p->s->sim_settings[i] + 8, NULL, 10);
 	if (p->llc_kib <= 0) {
-		complain("profile %s has no llc_kib; every profile needs a fixed last-level cache", p->profile);
+		complain("profile %s has no llc_kib; every profile needs a fixed last-level cache",
+			 p->profile);
 		return EXIT_USAGE;
 	}
 	return 0;
@@ -55,7 +56,8 @@ static int check_part(const char *path, const char *mend)
 	return EXIT_FAIL;
 }
 
-int plan_make(struct plan *p, const struct scenario *s, int64_t scale, int64_t seed, int repeats, int64_t requests)
+int plan_make(struct plan *p, const struct scenario *s, int64_t scale, int64_t seed, int repeats,
+	      int64_t requests)
 {
 	struct stat st;
 	double req;

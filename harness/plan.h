@@ -10,9 +10,9 @@ struct plan {
 	int repeats;
 	int64_t keys;
 	int64_t requests, llc_requests; /* per phase with requests = default */
-	int64_t ram, pmem;              /* bytes */
-	int64_t root_bytes;             /* size of the root image */
-	int64_t llc_kib;                /* of the profile, or as --set sim.llc_kib says */
+	int64_t ram, pmem;		/* bytes */
+	int64_t root_bytes;		/* size of the root image */
+	int64_t llc_kib;		/* of the profile, or as --set sim.llc_kib says */
 	bool llc_variants, keep_logs, native;
 	/* absolute paths */
 	char kernel[PATH_LEN], initrd[PATH_LEN], root[PATH_LEN], plugin[PATH_LEN], profile[PATH_LEN];
@@ -20,7 +20,8 @@ struct plan {
 };
 
 /* Work out the plan. REQUESTS: 0 or the user's number. 0 or an exit code after saying why. */
-int plan_make(struct plan *p, const struct scenario *s, int64_t scale, int64_t seed, int repeats, int64_t requests);
+int plan_make(struct plan *p, const struct scenario *s, int64_t scale, int64_t seed, int repeats,
+	      int64_t requests);
 
 /* DRAM quota of a config at this scale, in bytes, a multiple of its granule. */
 int64_t plan_dram(const struct plan *p, const struct config *c);

@@ -7,10 +7,10 @@
 #include <sys/types.h>
 
 struct spawn {
-	char *const *argv;    /* argv[0] is looked up in PATH */
+	char *const *argv;     /* argv[0] is looked up in PATH */
 	const char *out, *err; /* files, truncated; NULL: /dev/null; err equal to out: the same file */
-	const char *preload;  /* LD_PRELOAD of the child, or NULL */
-	int cpu;              /* host CPU to run on, -1: any */
+	const char *preload;   /* LD_PRELOAD of the child, or NULL */
+	int cpu;	       /* host CPU to run on, -1: any */
 };
 
 /* Start a child. Its pid, or -errno (also when the program cannot be executed). */

@@ -107,14 +107,14 @@ void progress_show(struct progress *pr, const struct plan *p, const struct vm *v
 		if (part > 0.95 * current)
 			part = 0.95 * current;
 		guess += part;
-		text_add(&t, "%s%s%s%s: %s%s", t.len ? " | " : "", vms[i].config->name, vms[i].variant ? " LLC " : "",
-			 vms[i].variant ? vms[i].variant->name : "", vms[i].phase[0] ? "phase " : "",
-			 vms[i].phase[0] ? vms[i].phase : "booting");
+		text_add(&t, "%s%s%s%s: %s%s", t.len ? " | " : "", vms[i].config->name,
+			 vms[i].variant ? " LLC " : "", vms[i].variant ? vms[i].variant->name : "",
+			 vms[i].phase[0] ? "phase " : "", vms[i].phase[0] ? vms[i].phase : "booting");
 	}
 	if (sure > 0)
 		say_time(eta, sizeof(eta), (now - pr->started) * (total - sure - guess) / (sure + guess));
-	fprintf(stderr, "\r\033[K[%d/%d] %s · %.0f %% · ETA %s", started, n, t.s ? t.s : "", 100 * (sure + guess) / total,
-		eta);
+	fprintf(stderr, "\r\033[K[%d/%d] %s · %.0f %% · ETA %s", started, n, t.s ? t.s : "",
+		100 * (sure + guess) / total, eta);
 	fflush(stderr);
 	pr->shown = true;
 	text_free(&t);

@@ -15,7 +15,8 @@ int qemu_probe(const char *program, char *version, size_t size)
 	snprintf(name, sizeof(name), "%s", program);
 	status = proc_capture(ask_version, out, sizeof(out));
 	if (status == -ENOENT) {
-		complain("%s not found; install qemu-system-x86 (`make deps`) or name one with --qemu", program);
+		complain("%s not found; install qemu-system-x86 (`make deps`) or name one with --qemu",
+			 program);
 		return EXIT_FAIL;
 	}
 	if (status != 0) {
@@ -24,12 +25,14 @@ int qemu_probe(const char *program, char *version, size_t size)
 		return EXIT_FAIL;
 	}
 	out[strcspn(out, "\r\n")] = '\0';
-	snprintf(version, size, "%.*s", (int)size - 1, strncmp(out, "QEMU emulator version ", 22) ? out : out + 22);
+	snprintf(version, size, "%.*s", (int)size - 1,
+		 strncmp(out, "QEMU emulator version ", 22) ? out : out + 22);
 	proc_capture(ask_plugin, out, sizeof(out));
 	if (!strstr(out, "ould not load plugin")) {
 		out[strcspn(out, "\r\n")] = '\0';
-		complain("%s takes no TCG plugins (it says: %s); use one built with --enable-plugins, as Debian's is", program,
-			 out[0] ? out : "nothing");
+		complain("%s takes no TCG plugins (it says: %s); use one built with --enable-plugins, as "
+			 "Debian's is",
+			 program, out[0] ? out : "nothing");
 		return EXIT_FAIL;
 	}
 	return 0;
@@ -106,15 +109,16 @@ void qemu_arguments(struct arguments *a, const struct plan *p, const char *progr
 	arguments_add(a, "-smp");
 	arguments_add(a, "%d", (int)s->vcpus);
 	arguments_add(a, "-m");
-	arguments_add(a, "%lldM,slots=4,maxmem=%lldM", (long long)(p->ram >> 20), (long long)(max_memory(p) >> 20));
+	arguments_add(a, "%lldM,slots=4,maxmem=%lldM", (long long)(p->ram >> 20),
+		      (long long)(max_memory(p) >> 20));
 	arguments_add(a, "-rtc");
 	arguments_add(a, "base=%s,clock=vm", s->rtc);
 	arguments_add(a, "-seed");
 	arguments_add(a, "%lld", (long long)seed);
 	/* The root image comes first: it is /dev/pmem0, timed as DRAM; private, so two VMs can share the file. */
 	arguments_add(a, "-object");
-	arguments_add(a, "memory-backend-file,id=rootmem,share=off,mem-path=%s,size=%lld", escaped(e, p->root),
-		      (long long)p->root_bytes);
+	arguments_add(a, "memory-backend-file,id=rootmem,share=off,mem-path=%s,size=%lld",
+		      escaped(e, p->root), (long long)p->root_bytes);
 	arguments_add(a, "-device");
 	arguments_add(a, "nvdimm,memdev=rootmem,id=nv0");
 	if (c->tiermem) {
@@ -136,8 +140,8 @@ void qemu_arguments(struct arguments *a, const struct plan *p, const char *progr
 	arguments_add(a, "file:%s/console.log", dir);
 	arguments_add(a, "-serial");
 	arguments_add(a, "file:%s/results.log", dir);
-	text_add(&plugin, "%s,profile=%s,stats=%s/stats.jsonl", escaped(e, p->plugin), escaped(e2, p->profile),
-		 escaped(e3, dir));
+	text_add(&plugin, "%s,profile=%s,stats=%s/stats.jsonl", escaped(e, p->plugin),
+		 escaped(e2, p->profile), escaped(e3, dir));
 	if (c->tiermem)
 		text_add(&plugin, ",pmem=pmem0");
 	for (i = 0; i < s->n_sim_settings; i++)

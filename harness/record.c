@@ -80,7 +80,8 @@ static int mark_stale(sqlite3 *db)
 	sqlite3_stmt *st;
 	int n = 0, i, rc;
 
-	rc = sqlite3_prepare_v2(db, "SELECT id, pid, pid_start FROM run WHERE status = 'running'", -1, &st, NULL);
+	rc = sqlite3_prepare_v2(db, "SELECT id, pid, pid_start FROM run WHERE status = 'running'", -1, &st,
+				NULL);
 	if (rc != SQLITE_OK)
 		return db_error(db, "read");
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW && n < (int)COUNT(stale)) {
@@ -105,7 +106,8 @@ static int schema_version(sqlite3 *db)
 	sqlite3_stmt *st;
 	int v = -1;
 
-	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW)
 		v = sqlite3_column_int(st, 0);
 	else
 		db_error(db, "read");
@@ -186,17 +188,19 @@ static int insert_matrix(sqlite3 *db, int64_t run_id, const struct plan *p)
 
 		if (!c->selected)
 			continue;
-		err = run(db, "INSERT INTO run_config VALUES (?, ?, ?, ?, ?, ?)", c->tiermem ? "iisiii" : "iisinn", run_id,
-			  (int64_t)i, c->name, (int64_t)c->tiermem, plan_dram(p, c), c->granule);
+		err = run(db, "INSERT INTO run_config VALUES (?, ?, ?, ?, ?, ?)",
+			  c->tiermem ? "iisiii" : "iisinn", run_id, (int64_t)i, c->name, (int64_t)c->tiermem,
+			  plan_dram(p, c), c->granule);
 		for (j = 0; j < s->n_phases && !err && p->scale == s->bounds_at; j++)
 			if (s->phases[j].selected && config_bound_covers(c, s->phases[j].name))
-				err = run(db, "INSERT INTO bound VALUES (?, ?, ?, 'ops', ?)", "issd", run_id, c->name,
-					  s->phases[j].name, c->bound);
+				err = run(db, "INSERT INTO bound VALUES (?, ?, ?, 'ops', ?)", "issd", run_id,
+					  c->name, s->phases[j].name, c->bound);
 	}
 	for (i = 0; i < s->n_phases && !err; i++)
 		if (s->phases[i].selected)
-			err = run(db, "INSERT INTO run_phase VALUES (?, ?, ?, ?, ?)", "iisss", run_id, (int64_t)i,
-				  s->phases[i].name, s->phases[i].ratio, s->phases[i].key_pattern);
+			err = run(db, "INSERT INTO run_phase VALUES (?, ?, ?, ?, ?)", "iisss", run_id,
+				  (int64_t)i, s->phases[i].name, s->phases[i].ratio,
+				  s->phases[i].key_pattern);
 	return err;
 }
 
@@ -211,14 +215,21 @@ int64_t record_run_begin(sqlite3 *db, const struct plan *p, const struct version
 	if (run_sql(db, "BEGIN IMMEDIATE"))
 		return -1;
 	if (run(db,
-		"INSERT INTO run (started, status, scenario, baseline, description, scale, seed, repeats, keys, value_bytes, "
-		"requests, vcpus, server_vcpu, ram_bytes, pmem_bytes, profile, profile_sha256, llc_kib, image_sha256, "
+		"INSERT INTO run (started, status, scenario, baseline, description, scale, seed, repeats, "
+		"keys, value_bytes, "
+		"requests, vcpus, server_vcpu, ram_bytes, pmem_bytes, profile, profile_sha256, llc_kib, "
+		"image_sha256, "
 		"qemu_version, tiermem_version, host, overrides, pid, pid_start) VALUES "
 		"(?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		"ssss" "iiiiiiiiii" "ssi" "sssss" "is", started, s->name, s->baseline, s->description, p->scale, p->seed,
-		(int64_t)p->repeats, p->keys, s->value, p->requests, s->vcpus, s->server_cpu, p->ram, p->pmem,
-		strrchr(p->profile, '/') + 1, v->profile_sha256, p->llc_kib, v->image_sha256, v->qemu, v->tiermem, v->host,
-		s->overrides.s, (int64_t)getpid(), identity))
+		"ssss"
+		"iiiiiiiiii"
+		"ssi"
+		"sssss"
+		"is",
+		started, s->name, s->baseline, s->description, p->scale, p->seed, (int64_t)p->repeats,
+		p->keys, s->value, p->requests, s->vcpus, s->server_cpu, p->ram, p->pmem,
+		strrchr(p->profile, '/') + 1, v->profile_sha256, p->llc_kib, v->image_sha256, v->qemu,
+		v->tiermem, v->host, s->overrides.s, (int64_t)getpid(), identity))
 		goto fail;
 	id = sqlite3_last_insert_rowid(db);
 	if (insert_matrix(db, id, p) || run_sql(db, "COMMIT"))
@@ -238,7 +249,8 @@ int64_t record_vm_begin(sqlite3 *db, int64_t run_id, const char *config, int rep
 	if (run(db,
 		"INSERT INTO vmrun (run_id, config, repeat, variant, status, started, dir, seed, llc_kib) "
 		"VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?)",
-		llc_kib ? "isisssii" : "isisssin", run_id, config, (int64_t)repeat, variant, started, dir, seed, llc_kib))
+		llc_kib ? "isisssii" : "isisssin", run_id, config, (int64_t)repeat, variant, started, dir,
+		seed, llc_kib))
 		return -1;
 	return sqlite3_last_insert_rowid(db);
 }
@@ -250,7 +262,8 @@ static int insert_metrics(sqlite3 *db, int64_t id, const struct metrics *m)
 	size_t i;
 	int rc = SQLITE_DONE;
 
-	if (sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO metric VALUES (?, ?, ?, ?, ?)", -1, &st, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO metric VALUES (?, ?, ?, ?, ?)", -1, &st, NULL) !=
+	    SQLITE_OK)
 		return db_error(db, "write");
 	for (i = 0; i < m->n && rc == SQLITE_DONE; i++) {
 		sqlite3_bind_int64(st, 1, id);
@@ -295,10 +308,10 @@ int record_run_end(sqlite3 *db, int64_t run_id, const char *status, const char *
 	utc_now(finished);
 	if (own && run_sql(db, "BEGIN IMMEDIATE"))
 		return -1;
-	if (run(db, "UPDATE vmrun SET status = ?, reason = ? WHERE run_id = ? AND status = 'running'", "ssi", status,
-		reason, run_id) ||
-	    run(db, "UPDATE run SET status = ?, reason = ?, finished = ? WHERE id = ?", "sssi", status, reason, finished,
-		run_id) ||
+	if (run(db, "UPDATE vmrun SET status = ?, reason = ? WHERE run_id = ? AND status = 'running'", "ssi",
+		status, reason, run_id) ||
+	    run(db, "UPDATE run SET status = ?, reason = ?, finished = ? WHERE id = ?", "sssi", status,
+		reason, finished, run_id) ||
 	    (own && run_sql(db, "COMMIT"))) {
 		if (own)
 			sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);

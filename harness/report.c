@@ -13,7 +13,8 @@ static sqlite3_stmt *query(sqlite3 *db, const char *sql, int64_t id)
 	sqlite3_stmt *st;
 
 	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK) {
-		complain("cannot read the database %s: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+		complain("cannot read the database %s: %s", sqlite3_db_filename(db, "main"),
+			 sqlite3_errmsg(db));
 		return NULL;
 	}
 	sqlite3_bind_int64(st, 1, id);
@@ -37,30 +38,42 @@ static double number_of(sqlite3_stmt *st, int col)
 /* The run row. 0 or EXIT_FAIL. */
 static int load_run(struct report *r, sqlite3 *db, int64_t id)
 {
-	static const char sql[] =
-		"SELECT id, scale, seed, repeats, keys, value_bytes, requests, vcpus, server_vcpu, ram_bytes, pmem_bytes, "
-		"llc_kib, started, finished, status, reason, scenario, baseline, description, profile, profile_sha256, "
-		"image_sha256, qemu_version, redis_version, kernel_version, tiermem_version, host, overrides FROM run ";
+	static const char sql[] = "SELECT id, scale, seed, repeats, keys, value_bytes, requests, vcpus, "
+				  "server_vcpu, ram_bytes, pmem_bytes, "
+				  "llc_kib, started, finished, status, reason, scenario, baseline, "
+				  "description, profile, profile_sha256, "
+				  "image_sha256, qemu_version, redis_version, kernel_version, "
+				  "tiermem_version, host, overrides FROM run ";
 	char full[1024];
 	sqlite3_stmt *st;
-	int64_t *numbers[] = {&r->id,	    &r->scale, &r->seed,	&r->repeats, &r->keys, &r->value_bytes,
-			      &r->requests, &r->vcpus, &r->server_vcpu, &r->ram,     &r->pmem, &r->llc_kib};
+	int64_t *numbers[] = {&r->id,	       &r->scale,	&r->seed,     &r->repeats,
+			      &r->keys,	       &r->value_bytes, &r->requests, &r->vcpus,
+			      &r->server_vcpu, &r->ram,		&r->pmem,     &r->llc_kib};
 	struct {
 		char *s;
 		size_t size;
 	} texts[] = {
-		{r->started, sizeof(r->started)},     {r->finished, sizeof(r->finished)},
-		{r->status, sizeof(r->status)},	      {r->reason, sizeof(r->reason)},
-		{r->scenario, sizeof(r->scenario)},   {r->baseline, sizeof(r->baseline)},
-		{r->description, sizeof(r->description)}, {r->profile, sizeof(r->profile)},
-		{r->profile_sha256, sizeof(r->profile_sha256)}, {r->image_sha256, sizeof(r->image_sha256)},
-		{r->qemu, sizeof(r->qemu)},	      {r->redis, sizeof(r->redis)},
-		{r->kernel, sizeof(r->kernel)},	      {r->tiermem, sizeof(r->tiermem)},
-		{r->host, sizeof(r->host)},	      {r->overrides, sizeof(r->overrides)},
+		{r->started, sizeof(r->started)},
+		{r->finished, sizeof(r->finished)},
+		{r->status, sizeof(r->status)},
+		{r->reason, sizeof(r->reason)},
+		{r->scenario, sizeof(r->scenario)},
+		{r->baseline, sizeof(r->baseline)},
+		{r->description, sizeof(r->description)},
+		{r->profile, sizeof(r->profile)},
+		{r->profile_sha256, sizeof(r->profile_sha256)},
+		{r->image_sha256, sizeof(r->image_sha256)},
+		{r->qemu, sizeof(r->qemu)},
+		{r->redis, sizeof(r->redis)},
+		{r->kernel, sizeof(r->kernel)},
+		{r->tiermem, sizeof(r->tiermem)},
+		{r->host, sizeof(r->host)},
+		{r->overrides, sizeof(r->overrides)},
 	};
 	size_t i;
 
-	snprintf(full, sizeof(full), "%s%s", sql, id ? "WHERE id = ?1" : "WHERE ?1 = 0 ORDER BY id DESC LIMIT 1");
+	snprintf(full, sizeof(full), "%s%s", sql,
+		 id ? "WHERE id = ?1" : "WHERE ?1 = 0 ORDER BY id DESC LIMIT 1");
 	st = query(db, full, id);
 	if (!st)
 		return EXIT_FAIL;
@@ -70,7 +83,8 @@ static int load_run(struct report *r, sqlite3 *db, int64_t id)
 			complain("there is no run %lld in %s; `tmbench list` shows them", (long long)id,
 				 sqlite3_db_filename(db, "main"));
 		else
-			complain("there is no run in %s yet; `tmbench run` makes one", sqlite3_db_filename(db, "main"));
+			complain("there is no run in %s yet; `tmbench run` makes one",
+				 sqlite3_db_filename(db, "main"));
 		return EXIT_FAIL;
 	}
 	for (i = 0; i < COUNT(numbers); i++)
@@ -84,8 +98,9 @@ static int load_run(struct report *r, sqlite3 *db, int64_t id)
 /* Names of configs, phases and LLC variants. 0 or EXIT_FAIL. */
 static int load_names(struct report *r, sqlite3 *db)
 {
-	sqlite3_stmt *st = query(db, "SELECT name, tiermem, dram_bytes FROM run_config WHERE run_id = ?1 ORDER BY position",
-				 r->id);
+	sqlite3_stmt *st = query(
+		db, "SELECT name, tiermem, dram_bytes FROM run_config WHERE run_id = ?1 ORDER BY position",
+		r->id);
 
 	if (!st)
 		return EXIT_FAIL;
@@ -101,8 +116,10 @@ static int load_names(struct report *r, sqlite3 *db)
 	while (sqlite3_step(st) == SQLITE_ROW && r->n_phases < MAX_NAMES)
 		text_of(st, 0, r->phases[r->n_phases++], NAME_LEN);
 	sqlite3_finalize(st);
-	st = query(db, "SELECT variant FROM vmrun WHERE run_id = ?1 AND variant NOT IN ('default', 'native') "
-		       "GROUP BY variant ORDER BY min(llc_kib)", r->id);
+	st = query(db,
+		   "SELECT variant FROM vmrun WHERE run_id = ?1 AND variant NOT IN ('default', 'native') "
+		   "GROUP BY variant ORDER BY min(llc_kib)",
+		   r->id);
 	if (!st)
 		return EXIT_FAIL;
 	while (sqlite3_step(st) == SQLITE_ROW && r->n_variants < MAX_NAMES)
@@ -114,8 +131,11 @@ static int load_names(struct report *r, sqlite3 *db)
 /* The VMs and how they ended. 0 or EXIT_FAIL. */
 static int load_vms(struct report *r, sqlite3 *db)
 {
-	sqlite3_stmt *st = query(db, "SELECT config, variant, status, reason, dir, repeat, seconds, llc_kib FROM vmrun "
-				     "WHERE run_id = ?1 ORDER BY id", r->id);
+	sqlite3_stmt *st =
+		query(db,
+		      "SELECT config, variant, status, reason, dir, repeat, seconds, llc_kib FROM vmrun "
+		      "WHERE run_id = ?1 ORDER BY id",
+		      r->id);
 
 	if (!st)
 		return EXIT_FAIL;
@@ -141,12 +161,15 @@ static int load_vms(struct report *r, sqlite3 *db)
 /* Every figure of the run, all variants. 0 or EXIT_FAIL. */
 static int load_figures(struct report *r, sqlite3 *db)
 {
-	sqlite3_stmt *st = query(db, "SELECT f.variant, f.config, f.phase, f.metric, f.unit, f.value, f.least, f.greatest, "
-				     "f.ratio_to_baseline, f.paper_bound, f.repeats FROM summary_variants f "
-				     "LEFT JOIN run_config c ON c.run_id = f.run_id AND c.name = f.config "
-				     "LEFT JOIN run_phase p ON p.run_id = f.run_id AND p.name = f.phase "
-				     "WHERE f.run_id = ?1 "
-				     "ORDER BY f.variant, c.position IS NULL, c.position, p.position, f.metric", r->id);
+	sqlite3_stmt *st =
+		query(db,
+		      "SELECT f.variant, f.config, f.phase, f.metric, f.unit, f.value, f.least, f.greatest, "
+		      "f.ratio_to_baseline, f.paper_bound, f.repeats FROM summary_variants f "
+		      "LEFT JOIN run_config c ON c.run_id = f.run_id AND c.name = f.config "
+		      "LEFT JOIN run_phase p ON p.run_id = f.run_id AND p.name = f.phase "
+		      "WHERE f.run_id = ?1 "
+		      "ORDER BY f.variant, c.position IS NULL, c.position, p.position, f.metric",
+		      r->id);
 	int rc;
 
 	if (!st)
@@ -173,7 +196,8 @@ static int load_figures(struct report *r, sqlite3 *db)
 	}
 	sqlite3_finalize(st);
 	if (rc != SQLITE_DONE) {
-		complain("cannot read the database %s: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+		complain("cannot read the database %s: %s", sqlite3_db_filename(db, "main"),
+			 sqlite3_errmsg(db));
 		return EXIT_FAIL;
 	}
 	return 0;
@@ -194,8 +218,8 @@ void report_free(struct report *r)
 	memset(r, 0, sizeof(*r));
 }
 
-const struct figure *report_find(const struct report *r, const char *variant, const char *config, const char *phase,
-				 const char *metric)
+const struct figure *report_find(const struct report *r, const char *variant, const char *config,
+				 const char *phase, const char *metric)
 {
 	size_t i;
 

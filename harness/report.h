@@ -7,8 +7,8 @@
 #include <math.h>
 #include <sqlite3.h>
 
-#define REPORT_SCHEMA 1
-#define MAX_NAMES     24
+#define REPORT_SCHEMA	  1
+#define MAX_NAMES	  24
 #define SERVER_BUSY_LEAST 0.95
 
 /* One figure: the median over the repeats. NAN: there is none. */
@@ -26,8 +26,10 @@ struct run_vm {
 
 struct report {
 	int64_t id, scale, seed, repeats, keys, value_bytes, requests, vcpus, server_vcpu, ram, pmem, llc_kib;
-	char started[24], finished[24], status[16], reason[REASON_LEN], scenario[NAME_LEN], baseline[NAME_LEN];
-	char description[256], profile[128], profile_sha256[72], image_sha256[72], qemu[128], redis[128], kernel[64];
+	char started[24], finished[24], status[16], reason[REASON_LEN], scenario[NAME_LEN],
+		baseline[NAME_LEN];
+	char description[256], profile[128], profile_sha256[72], image_sha256[72], qemu[128], redis[128],
+		kernel[64];
 	char tiermem[128], host[256], overrides[1024];
 	char configs[MAX_NAMES][NAME_LEN], phases[MAX_NAMES][NAME_LEN], variants[MAX_NAMES][NAME_LEN];
 	bool config_tiermem[MAX_NAMES];
@@ -45,8 +47,8 @@ int report_load(struct report *r, sqlite3 *db, int64_t id);
 void report_free(struct report *r);
 
 /* The figure of a cell, or NULL. VARIANT "default", "native" (config too) or an LLC variant. */
-const struct figure *report_find(const struct report *r, const char *variant, const char *config, const char *phase,
-				 const char *metric);
+const struct figure *report_find(const struct report *r, const char *variant, const char *config,
+				 const char *phase, const char *metric);
 
 /* Load a run and print it. FORMAT: human, json or csv. 0 or EXIT_FAIL. */
 int report_print(sqlite3 *db, int64_t id, const char *format);

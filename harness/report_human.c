@@ -12,13 +12,24 @@ static double value(const struct report *r, const char *config, const char *phas
 	return f ? f->value : NAN;
 }
 
+/* Whether any config has a figure of the default LLC for a metric. */
+static bool has_metric(const struct report *r, const char *metric)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_figures; i++)
+		if (!strcmp(r->figures[i].metric, metric) && !strcmp(r->figures[i].variant, "default"))
+			return true;
+	return false;
+}
+
 /* Print a section's title. */
 static void title(const char *text)
 {
 	printf("\n%s%s%s\n", tint_begin(BOLD), text, tint_end(BOLD));
 }
 
-/* First row of a table: corner, then the configs, with a second line for their DRAM quota. */
+/* First row of a table: corner, then the configs. */
 static void heads(const struct report *r, struct table *t, const char *corner)
 {
 	int c;
@@ -38,18 +49,22 @@ static void header(const struct report *r)
 	format_size(ram, (double)r->ram);
 	format_size(pmem, (double)r->pmem);
 	printf("%s%s%s: %s\n", tint_begin(BOLD), r->scenario, tint_end(BOLD), r->description);
-	printf("run %lld · %s · seed %lld · %lld repeat%s · %s%s%s\n", (long long)r->id, r->started, (long long)r->seed,
-	       (long long)r->repeats, r->repeats == 1 ? "" : "s", r->status, r->reason[0] ? ": " : "", r->reason);
-	printf("All figures are SIMULATED TIME (the guest's own clock), device profile %s (sha256 %.12s), LLC %lld KiB,\n"
+	printf("run %lld · %s · seed %lld · %lld repeat%s · %s%s%s\n", (long long)r->id, r->started,
+	       (long long)r->seed, (long long)r->repeats, r->repeats == 1 ? "" : "s", r->status,
+	       r->reason[0] ? ": " : "", r->reason);
+	printf("All figures are SIMULATED TIME (the guest's own clock), device profile %s (sha256 %.12s), "
+	       "LLC %lld KiB,\n"
 	       "except the column \"native\", which is real time on this host.\n",
 	       r->profile, r->profile_sha256, (long long)r->llc_kib);
-	printf("scale 1/%lld: %s keys of %lld B, DRAM quotas, VM RAM (%s) and PMEM (%s) are scaled; caches, code and kernel "
+	printf("scale 1/%lld: %s keys of %lld B, DRAM quotas, VM RAM (%s) and PMEM (%s) are scaled; caches, "
+	       "code and kernel "
 	       "are not.\n",
 	       (long long)r->scale, keys, (long long)r->value_bytes, ram, pmem);
-	printf("%s requests per phase · %lld vCPUs, server on vCPU %lld · QEMU %s · guest Linux %s, Redis %s · tiermem %s · "
+	printf("%s requests per phase · %lld vCPUs, server on vCPU %lld · QEMU %s · guest Linux %s, Redis %s "
+	       "· tiermem %s · "
 	       "image %.12s\n",
-	       requests, (long long)r->vcpus, (long long)r->server_vcpu, r->qemu, r->kernel[0] ? r->kernel : "?",
-	       r->redis[0] ? r->redis : "?", r->tiermem, r->image_sha256);
+	       requests, (long long)r->vcpus, (long long)r->server_vcpu, r->qemu,
+	       r->kernel[0] ? r->kernel : "?", r->redis[0] ? r->redis : "?", r->tiermem, r->image_sha256);
 	if (r->overrides[0]) {
 		const char *p;
 
@@ -74,7 +89,8 @@ static void throughput(const struct report *r)
 	for (p = 0; p < r->n_phases; p++) {
 		table_cell(&t, PLAIN, "%s", r->phases[p]);
 		for (c = 0; c < r->n_configs; c++) {
-			const struct figure *f = report_find(r, "default", r->configs[c], r->phases[p], "ops");
+			const struct figure *f =
+				report_find(r, "default", r->configs[c], r->phases[p], "ops");
 			bool base = !strcmp(r->configs[c], r->baseline);
 
 			if (!f) {
@@ -101,12 +117,14 @@ static void throughput(const struct report *r)
 }
 
 /* A table of one metric, times FACTOR, phase by config; below LEAST (NAN: none) a cell is marked. */
-static void one_metric(const struct report *r, const char *heading, const char *metric, double factor, int decimals,
-		       double least)
+static void one_metric(const struct report *r, const char *heading, const char *metric, double factor,
+		       int decimals, double least)
 {
 	struct table t = {.columns = 1 + r->n_configs};
 	int p, c;
 
+	if (!has_metric(r, metric))
+		return;
 	title(heading);
 	heads(r, &t, "phase");
 	for (p = 0; p < r->n_phases; p++) {
@@ -118,7 +136,9 @@ static void one_metric(const struct report *r, const char *heading, const char *
 				table_cell(&t, PLAIN, "-");
 			else
 				table_cell(&t, v < least ? WARN : PLAIN, "%.*f%s", decimals, v * factor,
-					   isnan(least) ? "" : v < least ? "!" : " ");
+					   isnan(least) ? ""
+					   : v < least	? "!"
+							: " ");
 		}
 	}
 	table_print(&t);
@@ -129,23 +149,26 @@ static void server_busy(const struct report *r)
 {
 	int low = 0, p, c;
 
-	one_metric(r, "Server's vCPU busy, % (! below 95: the load did not saturate it, so slow memory is hidden)",
-		   "server_busy", 100, 1, SERVER_BUSY_LEAST);
+	one_metric(
+		r,
+		"Server's vCPU busy, % (! below 95: the load did not saturate it, so slow memory is hidden)",
+		"server_busy", 100, 1, SERVER_BUSY_LEAST);
 	for (p = 0; p < r->n_phases; p++)
 		for (c = 0; c < r->n_configs; c++)
 			low += value(r, r->configs[c], r->phases[p], "server_busy") < SERVER_BUSY_LEAST;
 	if (low)
-		printf("%sthe server's vCPU is less than 95 %% busy in %d of %d cells%s\n", tint_begin(WARN), low,
-		       r->n_phases * r->n_configs, tint_end(WARN));
+		printf("%sthe server's vCPU is less than 95 %% busy in %d of %d cells%s\n", tint_begin(WARN),
+		       low, r->n_phases * r->n_configs, tint_end(WARN));
 }
 
 /* Where the memory was, after the last phase. */
 static void tiers(const struct report *r)
 {
-	static const char *names[] = {"DRAM quota",	 "granules in DRAM", "granules in PMEM", "bytes in DRAM",
-				      "bytes in PMEM", "promoted",	   "demoted",	       "Redis used_memory"};
+	static const char *names[] = {"DRAM quota",    "granules in DRAM", "granules in PMEM",
+				      "bytes in DRAM", "bytes in PMEM",	   "promoted",
+				      "demoted",       "Redis used_memory"};
 	static const char *metrics[] = {"dram_quota", "dram_granules", "pmem_granules", "dram_bytes",
-					"pmem_bytes", "promoted",	"demoted",	 "used_memory"};
+					"pmem_bytes", "promoted",      "demoted",	"used_memory"};
 	static const bool bytes[] = {true, false, false, true, true, false, false, true};
 	struct table t = {.columns = 1 + r->n_configs};
 	const char *last = r->n_phases ? r->phases[r->n_phases - 1] : "";
@@ -153,6 +176,8 @@ static void tiers(const struct report *r)
 	size_t i;
 	int c;
 
+	if (!has_metric(r, "used_memory"))
+		return;
 	snprintf(heading, sizeof(heading), "Memory by tier after the last phase (%s)", last);
 	title(heading);
 	heads(r, &t, "");
@@ -178,25 +203,23 @@ static void tiers(const struct report *r)
 /* Ratios at the other LLC sizes. */
 static void sensitivity(const struct report *r)
 {
-	struct table t = {.columns = 1 + r->n_configs - 1};
+	struct table t = {0};
 	char heading[256], *at = heading;
 	int p, c, v;
 
-	if (!r->n_variants || r->n_configs < 2)
+	if (!r->n_variants)
 		return;
 	at += snprintf(at, sizeof(heading), "Ratio to the baseline of the same LLC (");
 	for (v = 0; v < r->n_variants; v++)
-		at += snprintf(at, sizeof(heading) - (size_t)(at - heading), "%s%s", v ? " / " : "", r->variants[v]);
+		at += snprintf(at, sizeof(heading) - (size_t)(at - heading), "%s%s", v ? " / " : "",
+			       r->variants[v]);
 	snprintf(at, sizeof(heading) - (size_t)(at - heading), "; fewer requests than above)");
 	title(heading);
 	table_cell(&t, BOLD, "phase");
 	for (c = 0; c < r->n_configs; c++)
 		if (strcmp(r->configs[c], r->baseline) != 0)
 			table_cell(&t, BOLD, "%s", r->configs[c]);
-		else
-			t.columns = r->n_configs;
-	if (t.n != t.columns)
-		t.columns = t.n;
+	t.columns = t.n;
 	for (p = 0; p < r->n_phases; p++) {
 		table_cell(&t, PLAIN, "%s", r->phases[p]);
 		for (c = 0; c < r->n_configs; c++) {
@@ -234,7 +257,8 @@ static void spread(const struct report *r)
 	for (p = 0; p < r->n_phases; p++) {
 		table_cell(&t, PLAIN, "%s", r->phases[p]);
 		for (c = 0; c < r->n_configs; c++) {
-			const struct figure *f = report_find(r, "default", r->configs[c], r->phases[p], "ops");
+			const struct figure *f =
+				report_find(r, "default", r->configs[c], r->phases[p], "ops");
 
 			if (!f) {
 				table_cell(&t, PLAIN, "-");
@@ -242,7 +266,8 @@ static void spread(const struct report *r)
 			}
 			format_count(low, f->least);
 			format_count(high, f->greatest);
-			table_cell(&t, PLAIN, "%s .. %s (%.1f)", low, high, 100 * (f->greatest - f->least) / f->value);
+			table_cell(&t, PLAIN, "%s .. %s (%.1f)", low, high,
+				   100 * (f->greatest - f->least) / f->value);
 		}
 	}
 	table_print(&t);
@@ -262,8 +287,8 @@ static void failures(const struct report *r)
 		if (first)
 			title("Not counted");
 		first = false;
-		printf("%s%s (repeat %d, LLC %s) %s: %s%s\n", tint_begin(BAD), v->config, v->repeat, v->variant, v->status,
-		       v->reason, tint_end(BAD));
+		printf("%s%s (repeat %d, LLC %s) %s: %s%s\n", tint_begin(BAD), v->config, v->repeat,
+		       v->variant, v->status, v->reason, tint_end(BAD));
 	}
 }
 
@@ -279,7 +304,8 @@ static void bounds(const struct report *r)
 		int n = 0;
 
 		for (p = 0; p < r->n_phases; p++) {
-			const struct figure *f = report_find(r, "default", r->configs[c], r->phases[p], "ops");
+			const struct figure *f =
+				report_find(r, "default", r->configs[c], r->phases[p], "ops");
 
 			if (!f || isnan(f->bound) || isnan(f->ratio))
 				continue;
@@ -301,7 +327,8 @@ static void bounds(const struct report *r)
 				printf("DOES NOT HOLD: %s", low.s);
 			else
 				printf("holds");
-			printf("%s (lowest %.3f in %s, %d phase%s)\n", tint_end(BAD), lowest, where, n, n == 1 ? "" : "s");
+			printf("%s (lowest %.3f in %s, %d phase%s)\n", tint_end(BAD), lowest, where, n,
+			       n == 1 ? "" : "s");
 		}
 		text_free(&low);
 	}

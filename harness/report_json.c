@@ -97,7 +97,8 @@ int report_json(const struct report *r)
 		json_array_append_new(vms, o);
 	}
 	for (i = 0; i < r->n_figures; i++) {
-		bool variant = strcmp(r->figures[i].variant, "default") && strcmp(r->figures[i].variant, "native");
+		bool variant =
+			strcmp(r->figures[i].variant, "default") && strcmp(r->figures[i].variant, "native");
 
 		json_array_append_new(variant ? llc : summary, figure_object(&r->figures[i], variant));
 	}
@@ -140,7 +141,8 @@ void report_csv(const struct report *r)
 {
 	size_t i;
 
-	printf("schema,run_id,scenario,scale,seed,llc,config,phase,metric,unit,value,min,max,repeats,ratio_to_baseline,"
+	printf("schema,run_id,scenario,scale,seed,llc,config,phase,metric,unit,value,min,max,repeats,ratio_"
+	       "to_baseline,"
 	       "paper_bound\n");
 	for (i = 0; i < r->n_figures; i++) {
 		const struct figure *f = &r->figures[i];

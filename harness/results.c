@@ -58,16 +58,22 @@ static void operations(struct metrics *m, const char *phase, json_t *o, const ch
 {
 	static const struct {
 		const char *key, *name, *unit;
-	} plain[] = {
-		{"Count", "requests", "count"},	       {"Ops/sec", "ops", "ops/s"},
-		{"Hits/sec", "hits", "1/s"},	       {"Misses/sec", "misses", "1/s"},
-		{"Average Latency", "latency_avg", "ms"}, {"Min Latency", "latency_min", "ms"},
-		{"Max Latency", "latency_max", "ms"},  {"KB/sec", "throughput", "KB/s"},
-	}, percentile[] = {
-		{"p50.00", "latency_p50", "ms"},
-		{"p99.00", "latency_p99", "ms"},
-		{"p99.90", "latency_p99_9", "ms"},
-	};
+	} plain[] =
+		{
+			{"Count", "requests", "count"},
+			{"Ops/sec", "ops", "ops/s"},
+			{"Hits/sec", "hits", "1/s"},
+			{"Misses/sec", "misses", "1/s"},
+			{"Average Latency", "latency_avg", "ms"},
+			{"Min Latency", "latency_min", "ms"},
+			{"Max Latency", "latency_max", "ms"},
+			{"KB/sec", "throughput", "KB/s"},
+		},
+	  percentile[] = {
+		  {"p50.00", "latency_p50", "ms"},
+		  {"p99.00", "latency_p99", "ms"},
+		  {"p99.90", "latency_p99_9", "ms"},
+	  };
 	json_t *p = json_object_get(o, "Percentile Latencies");
 	char name[METRIC_LEN];
 	size_t i;
@@ -92,7 +98,8 @@ int results_tmload(struct metrics *m, const char *phase, const char *json, char 
 	int err = 0;
 
 	if (!root) {
-		snprintf(reason, REASON_LEN, "phase %s: tmload's JSON is broken: line %d: %s", phase, e.line, e.text);
+		snprintf(reason, REASON_LEN, "phase %s: tmload's JSON is broken: line %d: %s", phase, e.line,
+			 e.text);
 		return -1;
 	}
 	all = json_object_get(root, "ALL STATS");
@@ -100,7 +107,8 @@ int results_tmload(struct metrics *m, const char *phase, const char *json, char 
 	operations(m, phase, json_object_get(all, "Sets"), "sets_");
 	operations(m, phase, json_object_get(all, "Gets"), "gets_");
 	errors = json_object_get(all, "Errors");
-	json_object_foreach(errors, key, v) {
+	json_object_foreach(errors, key, v)
+	{
 		snprintf(name, sizeof(name), "errors_%s", key);
 		number(m, phase, errors, key, name, "count", 1);
 		sum += json_number_value(v);
@@ -112,7 +120,8 @@ int results_tmload(struct metrics *m, const char *phase, const char *json, char 
 	} else if (sum > 0) {
 		char *text = json_dumps(errors, JSON_COMPACT);
 
-		snprintf(reason, REASON_LEN, "phase %s: wrong or missing replies: %s", phase, text ? text : "?");
+		snprintf(reason, REASON_LEN, "phase %s: wrong or missing replies: %s", phase,
+			 text ? text : "?");
 		free(text);
 		err = -1;
 	}
@@ -171,7 +180,8 @@ int results_tiermem(struct metrics *m, const char *phase, const char *json, char
 	size_t i;
 
 	if (!root) {
-		snprintf(reason, REASON_LEN, "phase %s: tiermem's JSON is broken: line %d: %s", phase, e.line, e.text);
+		snprintf(reason, REASON_LEN, "phase %s: tiermem's JSON is broken: line %d: %s", phase, e.line,
+			 e.text);
 		return -1;
 	}
 	number(m, phase, root, "granule_bytes", "granule", "bytes", 1);
@@ -193,8 +203,7 @@ int results_tiermem(struct metrics *m, const char *phase, const char *json, char
 		number(m, phase, json_object_get(root, fields[i].group), fields[i].key, fields[i].name,
 		       fields[i].unit, 1);
 	zones = json_object_get(root, "zones");
-	json_array_foreach(zones, i, z)
-		zone(m, phase, z);
+	json_array_foreach(zones, i, z) zone(m, phase, z);
 	json_decref(root);
 	if (!metrics_get(m, phase, "dram_granules", NULL) || !metrics_get(m, phase, "pmem_granules", NULL)) {
 		snprintf(reason, REASON_LEN, "phase %s: tiermem's statistics lack the granules per tier",

@@ -39,6 +39,7 @@ int results_tiermem(struct metrics *m, const char *phase, const char *json, char
 int results_sim(struct metrics *m, const struct plan *p, const char *path, char *reason);
 
 /* Everything in a VM's directory; every selected phase must be complete. 0 or -1 with the REASON. */
-int results_vm(struct metrics *m, const struct plan *p, const struct config *c, const char *dir, char *reason);
+int results_vm(struct metrics *m, const struct plan *p, const struct config *c, const char *dir,
+	       char *reason);
 
 #endif

@@ -60,7 +60,8 @@ static void phase_metrics(struct metrics *m, json_t *event, int server)
 	if (!phase)
 		return;
 	metrics_add(m, phase, "sim_seconds", "s", (get(event, "end_ns") - get(event, "begin_ns")) / 1e9);
-	json_array_foreach(json_object_get(event, "vcpus"), i, v) {
+	json_array_foreach(json_object_get(event, "vcpus"), i, v)
+	{
 		vcpu_metrics(m, phase, v, server);
 		dram += get(v, "llc_misses_dram");
 		pmem += get(v, "llc_misses_pmem");
@@ -70,7 +71,8 @@ static void phase_metrics(struct metrics *m, json_t *event, int server)
 	metrics_add(m, phase, "llc_misses_dram", "count", dram);
 	metrics_add(m, phase, "llc_misses_pmem", "count", pmem);
 	share(m, phase, "llc_pmem_share", pmem, dram + pmem);
-	json_array_foreach(json_object_get(event, "tiers"), i, v) {
+	json_array_foreach(json_object_get(event, "tiers"), i, v)
+	{
 		const char *tier = json_string_value(json_object_get(v, "name"));
 		static const char *keys[] = {"reads", "writes", "read_bytes", "write_bytes"};
 		size_t k;

@@ -138,10 +138,10 @@ static int launch(struct bench *b, struct vm *vm, int slot)
 {
 	int pin = b->jobs <= proc_cpus() ? slot : -1;
 
-	snprintf(vm->dir, sizeof(vm->dir), "%.900s/%lld/%s-%d-%s", b->plan.runs_dir, (long long)b->run, vm->config->name,
-		 vm->repeat, vm_variant(vm));
-	vm->row = record_vm_begin(b->db, b->run, vm->config->name, vm->repeat, vm_variant(vm), vm->llc_kib, vm->seed,
-				  vm->dir);
+	snprintf(vm->dir, sizeof(vm->dir), "%.900s/%lld/%s-%d-%s", b->plan.runs_dir, (long long)b->run,
+		 vm->config->name, vm->repeat, vm_variant(vm));
+	vm->row = record_vm_begin(b->db, b->run, vm->config->name, vm->repeat, vm_variant(vm), vm->llc_kib,
+				  vm->seed, vm->dir);
 	if (vm->row < 0)
 		return -1;
 	vm->slot = slot;
@@ -230,8 +230,11 @@ static int run_native(struct bench *b)
 		snprintf(reason, sizeof(reason), "interrupted");
 	else if (err)
 		complain("the native run on this host failed: %s", reason);
-	stored = record_vm_end(b->db, row, err == EXIT_SIGNAL ? "interrupted" : err ? "failed" : "ok", reason,
-			       now_seconds() - start, &m);
+	stored = record_vm_end(b->db, row,
+			       err == EXIT_SIGNAL ? "interrupted"
+			       : err		  ? "failed"
+						  : "ok",
+			       reason, now_seconds() - start, &m);
 	metrics_free(&m);
 	if (stored)
 		return EXIT_FAIL;
@@ -258,9 +261,7 @@ static int bench(struct bench *b, const char *format)
 	code = b->plan.native ? run_native(b) : EXIT_OK;
 	if (code == EXIT_OK)
 		code = run_matrix(b);
-	snprintf(summary, sizeof(summary), "%d of %d VMs or more failed", b->failed, b->n_vms);
-	if (b->failed)
-		snprintf(summary, sizeof(summary), "%d run%s of the matrix failed", b->failed, b->failed > 1 ? "s" : "");
+	snprintf(summary, sizeof(summary), "%d of the runs failed", b->failed);
 	status = code == EXIT_SIGNAL ? "interrupted" : code || b->failed ? "failed" : "ok";
 	reason = code == EXIT_SIGNAL ? "interrupted" : b->failed ? summary : code ? "database or disk" : NULL;
 	if (record_run_end(b->db, b->run, status, reason) && code == EXIT_OK)
@@ -298,7 +299,8 @@ static int prepare(struct scenario *s, struct plan *p, struct run_options *o, co
 		char *full = realpath(o->profile, NULL);
 
 		if (!full || strlen(full) >= sizeof(s->profile)) {
-			complain("cannot read profile %s: %s", o->profile, full ? "path is too long" : strerror(errno));
+			complain("cannot read profile %s: %s", o->profile,
+				 full ? "path is too long" : strerror(errno));
 			free(full);
 			return EXIT_USAGE;
 		}
@@ -333,22 +335,30 @@ int command_run(int argc, char **argv)
 	static struct bench b;
 	struct run_options o = {.repeat = 1, .seed = 1, .progress = "auto", .format = "human"};
 	const struct option table[] = {
-		{"scale", OPT_INT, &o.scale, "N", "divide the paper's sizes by N (default: the scenario's)", 1, 1000000},
-		{"repeat", OPT_INT, &o.repeat, "N", "run the matrix N times, seeds SEED..SEED+N-1, report medians", 1, 100},
+		{"scale", OPT_INT, &o.scale, "N", "divide the paper's sizes by N (default: the scenario's)",
+		 1, 1000000},
+		{"repeat", OPT_INT, &o.repeat, "N",
+		 "run the matrix N times, seeds SEED..SEED+N-1, report medians", 1, 100},
 		{"seed", OPT_INT, &o.seed, "N", "seed of QEMU and the simulator (1)", 0, INT32_MAX},
 		{"jobs", OPT_INT, &o.jobs, "N", "VMs at a time (host CPUs, at most 2)", 1, 64},
-		{"requests", OPT_INT, &o.requests, "N", "requests per phase that does not name its own", 1, INT64_MAX / 2},
-		{"set", OPT_LIST, &o.set, "SECTION.KEY=VALUE", "change a key of the scenario, or sim.KEY of the simulator", 0, 0},
+		{"requests", OPT_INT, &o.requests, "N", "requests per phase that does not name its own", 1,
+		 INT64_MAX / 2},
+		{"set", OPT_LIST, &o.set, "SECTION.KEY=VALUE",
+		 "change a key of the scenario, or sim.KEY of the simulator", 0, 0},
 		{"config", OPT_TEXT, &o.config, "NAME,...", "only these configs", 0, 0},
-		{"phase", OPT_TEXT, &o.phase, "NAME,...", "only these phases (the population is always run)", 0, 0},
+		{"phase", OPT_TEXT, &o.phase, "NAME,...", "only these phases (the population is always run)",
+		 0, 0},
 		{"profile", OPT_TEXT, &o.profile, "FILE", "device profile instead of the scenario's", 0, 0},
-		{"qemu", OPT_TEXT, &o.qemu, "PROGRAM", "QEMU to run (default: $TMBENCH_QEMU, else the scenario's)", 0, 0},
+		{"qemu", OPT_TEXT, &o.qemu, "PROGRAM",
+		 "QEMU to run (default: $TMBENCH_QEMU, else the scenario's)", 0, 0},
 		{"db", OPT_TEXT, &o.db, "FILE", "database (results/tiermem.db)", 0, 0},
 		{"runs", OPT_TEXT, &o.runs, "DIR", "where each VM's files go (results/runs)", 0, 0},
-		{"timeout", OPT_INT, &o.timeout, "S", "real seconds for one VM (the scenario's: 900)", 1, 1000000},
+		{"timeout", OPT_INT, &o.timeout, "S", "real seconds for one VM (the scenario's: 900)", 1,
+		 1000000},
 		{"no-llc-sensitivity", OPT_FLAG, &o.no_llc, NULL, "leave out the VMs with another LLC", 0, 0},
 		{"no-native", OPT_FLAG, &o.no_native, NULL, "leave out the native run on this host", 0, 0},
-		{"keep-logs", OPT_FLAG, &o.keep_logs, NULL, "keep the initrd of VMs that ended well, too", 0, 0},
+		{"keep-logs", OPT_FLAG, &o.keep_logs, NULL, "keep the initrd of VMs that ended well, too", 0,
+		 0},
 		{"progress", OPT_CHOICE, &o.progress, "auto|always|never", "progress line on stderr", 0, 0},
 		{"format", OPT_CHOICE, &o.format, "human|json|csv", "format of the report", 0, 0},
 		{0},

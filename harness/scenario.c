@@ -16,10 +16,14 @@ struct key {
 	double min, max;
 };
 
-#define S(sec, key, field) {sec, key, STR, offsetof(struct scenario, field), sizeof(((struct scenario *)0)->field), 0, 0}
-#define N(sec, key, field, k, lo, hi) {sec, key, k, offsetof(struct scenario, field), 0, lo, hi}
-#define CS(key, t, field) {#t, key, STR, offsetof(struct t, field), sizeof(((struct t *)0)->field), 0, 0}
-#define CN(key, t, field, k, lo, hi) {#t, key, k, offsetof(struct t, field), 0, lo, hi}
+/* clang-format off */
+#define WHERE(t, field) offsetof(struct t, field)
+#define ROOM(t, field)  sizeof(((struct t *)0)->field)
+#define S(sec, key, field)            {sec, key, STR, WHERE(scenario, field), ROOM(scenario, field), 0, 0}
+#define N(sec, key, field, k, lo, hi) {sec, key, k, WHERE(scenario, field), 0, lo, hi}
+#define CS(key, t, field)             {#t, key, STR, WHERE(t, field), ROOM(t, field), 0, 0}
+#define CN(key, t, field, k, lo, hi)  {#t, key, k, WHERE(t, field), 0, lo, hi}
+/* clang-format on */
 
 static const struct key keys[] = {
 	S("scenario", "name", name),
@@ -175,8 +179,8 @@ static void *named_section(struct scenario *s, const char *section, bool create,
 }
 
 /* Set a key of a section. NULL, or a message about what is wrong (in MSG of 320 bytes). */
-static const char *assign(struct scenario *s, const char *section, const char *name, const char *value, bool create,
-			  char *msg)
+static const char *assign(struct scenario *s, const char *section, const char *name, const char *value,
+			  bool create, char *msg)
 {
 	const char *kind = section, *problem;
 	void *base = s;
@@ -312,7 +316,8 @@ int scenario_set(struct scenario *s, const char *assignment)
 	section[eq - assignment] = '\0';
 	dot = strrchr(section, '.');
 	if (!dot) {
-		complain("--set %s: write it as section.key=value, for the simulator sim.key=value", assignment);
+		complain("--set %s: write it as section.key=value, for the simulator sim.key=value",
+			 assignment);
 		return EXIT_USAGE;
 	}
 	*dot = '\0';

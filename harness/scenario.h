@@ -19,9 +19,9 @@
 struct config {
 	char name[NAME_LEN];
 	bool tiermem;
-	int64_t dram;    /* quota in bytes, unscaled */
-	int64_t granule; /* bytes */
-	double bound;    /* the paper's ratio, 0: none */
+	int64_t dram;		     /* quota in bytes, unscaled */
+	int64_t granule;	     /* bytes */
+	double bound;		     /* the paper's ratio, 0: none */
 	char bound_phases[TEXT_LEN]; /* names, empty: all */
 	bool selected;
 };
@@ -44,7 +44,8 @@ struct scenario {
 	char name[NAME_LEN], kind[NAME_LEN], description[TEXT_LEN], baseline[NAME_LEN];
 	int64_t default_scale, bounds_at;
 	/* vm */
-	char qemu[TEXT_LEN], machine[NAME_LEN], cpu[NAME_LEN], kernel[TEXT_LEN], initrd[TEXT_LEN], root[TEXT_LEN];
+	char qemu[TEXT_LEN], machine[NAME_LEN], cpu[NAME_LEN], kernel[TEXT_LEN], initrd[TEXT_LEN],
+		root[TEXT_LEN];
 	char append[TEXT_LEN], rtc[NAME_LEN], plugin[TEXT_LEN], profile[TEXT_LEN];
 	int64_t vcpus, ram, ram_floor, pmem, pmem_floor, timeout, stall;
 	/* cpus */

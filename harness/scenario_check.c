@@ -66,7 +66,8 @@ int scenario_check(const struct scenario *s)
 	if (!s->load_cpus[0] || strspn(s->load_cpus, "0123456789-,") != strlen(s->load_cpus))
 		return lacks(s, "[cpus] load (a list such as 3-7)");
 	if (s->server_cpu >= s->vcpus || s->background_cpu >= s->vcpus) {
-		complain("%s: [cpus] names a vCPU that [vm] vcpus = %d does not have", s->file, (int)s->vcpus);
+		complain("%s: [cpus] names a vCPU that [vm] vcpus = %d does not have", s->file,
+			 (int)s->vcpus);
 		return EXIT_USAGE;
 	}
 	if (!s->data || !s->value || !s->bytes_per_key || !s->requests || !s->requests_floor)
@@ -86,22 +87,25 @@ int scenario_check(const struct scenario *s)
 
 		if (!strcmp(c->name, "native") || (c->granule & (c->granule - 1))) {
 			complain("%s: [config %s]: %s", s->file, c->name,
-				 (c->granule & (c->granule - 1)) ? "granule must be a power of two"
-								 : "the name is taken by the run on the host");
+				 (c->granule & (c->granule - 1))
+					 ? "granule must be a power of two"
+					 : "the name is taken by the run on the host");
 			return EXIT_USAGE;
 		}
 	}
 	for (i = 0; i < s->n_phases; i++) {
 		const struct phase *p = &s->phases[i];
 
-		if (!p->ratio[0] || strspn(p->ratio, "0123456789:") != strlen(p->ratio) || !p->key_pattern[0] ||
-		    strspn(p->key_pattern, "RSPGZ:") != strlen(p->key_pattern)) {
-			complain("%s: [phase %s] needs ratio = SET:GET and key_pattern = SET:GET of R S P G Z",
-				 s->file, p->name);
+		if (!p->ratio[0] || strspn(p->ratio, "0123456789:") != strlen(p->ratio) ||
+		    !p->key_pattern[0] || strspn(p->key_pattern, "RSPGZ:") != strlen(p->key_pattern)) {
+			complain(
+				"%s: [phase %s] needs ratio = SET:GET and key_pattern = SET:GET of R S P G Z",
+				s->file, p->name);
 			return EXIT_USAGE;
 		}
 		if (!requests_valid(p->requests)) {
-			complain("%s: [phase %s] requests = %s: write default, allkeys, a number or Nx (of the keys)",
+			complain("%s: [phase %s] requests = %s: write default, allkeys, a number or Nx (of "
+				 "the keys)",
 				 s->file, p->name, p->requests);
 			return EXIT_USAGE;
 		}

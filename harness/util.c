@@ -203,7 +203,8 @@ void format_size(char *out, double bytes)
 		bytes /= 1024;
 		u++;
 	}
-	snprintf(out, 24, "%.*f %s", u > 0 && bytes < 99.95 && bytes != (int64_t)bytes ? 1 : 0, bytes, unit[u]);
+	snprintf(out, 24, "%.*f %s", u > 0 && bytes < 99.95 && bytes != (int64_t)bytes ? 1 : 0, bytes,
+		 unit[u]);
 }
 
 void format_count(char *out, double value)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define EXIT_OK     0
+#define EXIT_OK	    0
 #define EXIT_FAIL   1
 #define EXIT_USAGE  2
 #define EXIT_SIGNAL 130

@@ -67,7 +67,7 @@ int vm_start(struct vm *vm, const struct plan *p, const char *program, int cpu)
 	int err;
 
 	vm->started = now_seconds();
-	guest_script(&script, p, vm->config, vm->variant != NULL);
+	guest_script(&script, p, vm->config, vm->seed, vm->variant != NULL);
 	err = make_dirs(vm->dir);
 	if (!err) {
 		snprintf(what, sizeof(what), "%s", in_dir(vm, "run"));
@@ -177,14 +177,16 @@ static void conclude(struct vm *vm, const struct plan *p, int status)
 	else if (disk_full(vm))
 		fail(vm, "the disk is full; make room for %s", vm->dir);
 	else if (WEXITSTATUS(status) != 0)
-		fail(vm, "QEMU ended with status %d: %.400s", WEXITSTATUS(status), told ? last : "see qemu.log");
+		fail(vm, "QEMU ended with status %d: %.400s", WEXITSTATUS(status),
+		     told ? last : "see qemu.log");
 	else if (!line_with(vm, "results.log", "@@exit", line))
 		fail(vm, "the guest ended without its exit status (%s)",
 		     vm->reached_phase ? "in the middle of its phases" : "before its first phase");
 	else if (strcmp(line, "@@exit 0") != 0)
 		fail(vm, "the guest's run ended with %s: %.400s", line + 2,
-		     line_with(vm, "console.log", "tmbench-guest: error: ", last) ? last + strlen("tmbench-guest: error: ")
-										  : "see its console");
+		     line_with(vm, "console.log", "tmbench-guest: error: ", last)
+			     ? last + strlen("tmbench-guest: error: ")
+			     : "see its console");
 	else if (results_vm(&vm->metrics, p, vm->config, vm->dir, vm->reason))
 		vm->state = VM_FAILED;
 	else
@@ -219,7 +221,8 @@ bool vm_poll(struct vm *vm, const struct plan *p)
 	if (vm->panic && now - vm->panic > 5)
 		line_with(vm, "console.log", "Kernel panic", reason);
 	else if (now - vm->started > (double)p->s->timeout)
-		snprintf(reason, sizeof(reason), "time-out: not done after %d s of real time (%s); --timeout allows more",
+		snprintf(reason, sizeof(reason),
+			 "time-out: not done after %d s of real time (%s); --timeout allows more",
 			 (int)p->s->timeout, vm->phase[0] ? vm->phase : "booting");
 	else if (vm->guest_end && now - vm->guest_end > 30)
 		snprintf(reason, sizeof(reason), "QEMU did not end within 30 s of the guest's end");
@@ -258,7 +261,8 @@ void vm_explain(const struct vm *vm)
 {
 	char *log;
 
-	complain("%s (repeat %d, LLC %s) failed: %s", vm->config->name, vm->repeat, vm_variant(vm), vm->reason);
+	complain("%s (repeat %d, LLC %s) failed: %s", vm->config->name, vm->repeat, vm_variant(vm),
+		 vm->reason);
 	log = read_file(in_dir(vm, "console.log"), NULL);
 	if (log && log[0]) {
 		fprintf(stderr, "  last lines of the guest's console:\n");

@@ -11,14 +11,14 @@ enum vm_state { VM_WAITING, VM_RUNNING, VM_OK, VM_FAILED, VM_INTERRUPTED };
 struct vm {
 	const struct config *config;
 	const struct variant *variant; /* NULL: the profile's LLC */
-	int repeat;                    /* from 1 */
+	int repeat;		       /* from 1 */
 	int64_t seed, llc_kib;
 	enum vm_state state;
 	char dir[PATH_LEN];
 	char reason[REASON_LEN]; /* of VM_FAILED and VM_INTERRUPTED */
-	struct metrics metrics;  /* of VM_OK */
+	struct metrics metrics;	 /* of VM_OK */
 	double started, seconds; /* real time */
-	int64_t row;             /* in the database */
+	int64_t row;		 /* in the database */
 	/* while running */
 	pid_t pid;
 	int slot;

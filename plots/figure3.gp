@@ -16,7 +16,7 @@ set bmargin at screen 0.15
 set lmargin at screen 0.075
 set rmargin at screen 0.985
 
-stats data using 0 skip 1 nooutput
+stats data using 0 nooutput
 phases = int(STATS_records)
 slots = bars + 1.0                       # a group's width in bars, with the gap to the next
 width = 0.86
@@ -46,11 +46,11 @@ column_of(b) = 4 * b - 2
 
 set arrow 1 from graph 0,first 1 to graph 1,first 1 nohead linewidth 1 dashtype 2 linecolor rgb '#555555' front
 
-plot for [b = 1:bars] data skip 1 using (center($0, b - 1)):(column(column_of(b))) with boxes linecolor rgb color[(b - 1) % 6 + 1] title label_of(b), \
-	for [b = 1:bars] data skip 1 using (center($0, b - 1)):(repeats > 1 ? column(column_of(b)) : NaN):(column(column_of(b) + 1)):(column(column_of(b) + 2)) \
-		with yerrorbars pointtype -1 linewidth 1 linecolor rgb '#222222' notitle, \
-	for [b = 1:bars] data skip 1 using (center($0, b - 1)):(column(column_of(b) + 3)):(width / 2) \
-		with xerrorbars pointtype -1 linewidth 3 linecolor rgb '#c0392b' notitle, \
+plot for [b = 1:bars] data using (center($0, b - 1)):(column(column_of(b))) with boxes linecolor rgb color[(b - 1) % 6 + 1] title label_of(b), \
+	for [b = 1:bars] data using (center($0, b - 1)):(repeats > 1 ? column(column_of(b) + 1) : NaN):(0):(column(column_of(b) + 2) - column(column_of(b) + 1)) \
+		with vectors nohead linewidth 1.5 linecolor rgb '#222222' notitle, \
+	for [b = 1:bars] data using (center($0, b - 1) - 0.5):(column(column_of(b) + 3)):(1):(0) \
+		with vectors nohead linewidth 3 linecolor rgb '#c0392b' notitle, \
 	NaN with lines linewidth 3 linecolor rgb '#c0392b' title "paper's bound", \
-	for [b = 1:bars] data skip 1 using (center($0, b - 1)):(column(column_of(b)) + 0.012):(sprintf('%.2f', column(column_of(b)))) \
-		with labels font ',8' offset 0,0.35 textcolor rgb '#222222' notitle
+	for [b = 1:bars] data using (center($0, b - 1)):(repeats > 1 ? column(column_of(b) + 2) : column(column_of(b))):(sprintf('%.2f', column(column_of(b)))) \
+		with labels font ',8' offset 0,0.55 textcolor rgb '#222222' notitle
