@@ -1,1 +1,29 @@
-# allocator: to come
+# allocator: the preload library and the tiermem command.
+CFLAGS_allocator = -ftls-model=initial-exec -fvisibility=hidden
+
+ALLOCATOR_LIB := arena control control_path fork frames granule hint init migrate mmap_zone options os place \
+	policy_hotness policy_random policy_static preload_jemalloc preload_malloc preload_mmap quota stats tier_pmem \
+	track_hint uffd worker
+ALLOCATOR_LIB_OBJ := $(ALLOCATOR_LIB:%=$(BUILD)/pic/allocator/%.o)
+ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,cli/main cli/run cli/stats control_path options os tier_pmem \
+	granule)
+
+PROGRAMS  += $(BUILD)/bin/tiermem
+LIBRARIES += $(BUILD)/lib/libtiermem-preload.so
+
+# malloc and free here are the real thing: the compiler must not reason about them as library functions.
+$(BUILD)/pic/allocator/preload_malloc.o: CFLAGS += -fno-builtin
+
+# Debian's jemalloc with its public names, and the mapping calls it makes, renamed (see jemalloc.rename).
+$(BUILD)/allocator/libjemalloc_renamed.a: allocator/jemalloc.rename $(BUILD)/deps.stamp
+	@mkdir -p $(@D)
+	lib=$$($(CC) -print-file-name=libjemalloc_pic.a) && test -f "$$lib" && objcopy --redefine-syms=$< "$$lib" $@
+
+$(BUILD)/lib/libtiermem-preload.so: $(ALLOCATOR_LIB_OBJ) $(BUILD)/allocator/libjemalloc_renamed.a allocator/preload.map
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,$(@F) -Wl,--version-script=allocator/preload.map -o $@ $(ALLOCATOR_LIB_OBJ) \
+		$(BUILD)/allocator/libjemalloc_renamed.a -Wl,--as-needed -lpmem2 -lm -lpthread
+
+$(BUILD)/bin/tiermem: $(ALLOCATOR_CLI_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $(ALLOCATOR_CLI_OBJ) -lpmem2 -ljansson

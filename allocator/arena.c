@@ -1,0 +1,199 @@
+// jemalloc's arenas. Small allocations and large arrays use the automatic arenas and caches. Buffers and bulk
+// values have arenas of their own, and every thread an explicit cache for them, so that zones never share a page.
+//
+// Extent hooks: jemalloc gets address space from our zones, 2 MiB at a time and uncommitted, and then commits exactly the
+// pages it starts to use (tm_commit) and decommits them when they have been unused for its decay time (tm_decommit).
+// Hooks run with jemalloc's locks held: they call nothing that allocates. jemalloc's own metadata stays outside.
+#include "allocator/arena.h"
+#include "allocator/core.h"
+#include "allocator/jem.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define GROW_BYTES ((size_t)2 << 20)
+#define MAX_ARENAS 8
+
+struct zone_hooks {
+	extent_hooks_t hooks; // first: jemalloc hands out its address
+	enum tm_zone zone;
+};
+
+// What a thread needs for the zones of their own: state 0 is a new thread.
+static __thread struct {
+	enum { NEW, MAKING, READY, GONE } state;
+	unsigned tcache;
+	int buffer_flags, bulk_flags, free_flags;
+} me;
+
+static unsigned arenas, buffer_arena[MAX_ARENAS], bulk_arena[MAX_ARENAS];
+static size_t buffer_min;
+static atomic_uint next_arena;
+static pthread_key_t key;
+static char conf[128];
+
+// Metadata: outside the zones, aligned.
+static void *map_aligned(size_t size, size_t alignment)
+{
+	char *p = tm_os_mmap(NULL, size + alignment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	char *start = (char *)(((uintptr_t)p + alignment - 1) & ~(alignment - 1));
+	if (start > p)
+		tm_os_munmap(p, (size_t)(start - p));
+	if (start < p + alignment)
+		tm_os_munmap(start + size, (size_t)(p + alignment - start));
+	return start;
+}
+
+static void *hook_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero, bool *commit,
+			unsigned arena)
+{
+	enum tm_zone zone = ((struct zone_hooks *)hooks)->zone;
+	uintptr_t limit = tm.base + ((uintptr_t)zone + 1) * tm.zone_bytes, old, start;
+
+	if (new_addr)
+		return NULL;
+	if (*commit && *zero && alignment == GROW_BYTES) // jemalloc's base allocator
+		return map_aligned(size, alignment);
+	old = atomic_load(&tm.bump[zone]);
+	do {
+		start = (old + alignment - 1) & ~(alignment - 1);
+		if (start < old || size > limit || start > limit - size)
+			return NULL;
+	} while (!atomic_compare_exchange_weak(&tm.bump[zone], &old, start + size));
+	if (*commit && !tm_commit(start, size))
+		return NULL;
+	if (*zero && *commit)
+		memset((void *)start, 0, size);
+	else
+		*zero = false;
+	return (void *)start;
+}
+
+static bool hook_commit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, size_t length, unsigned arena)
+{
+	uintptr_t start = (uintptr_t)addr + offset;
+	return tm_ours(start) && !tm_commit(start, length);
+}
+
+static bool hook_decommit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, size_t length, unsigned arena)
+{
+	uintptr_t start = (uintptr_t)addr + offset;
+	return !tm_ours(start) || !tm_decommit(start, length);
+}
+
+static bool hook_split(extent_hooks_t *hooks, void *addr, size_t size, size_t a, size_t b, bool committed, unsigned arena)
+{
+	return false;
+}
+
+static bool hook_merge(extent_hooks_t *hooks, void *a, size_t a_size, void *b, size_t b_size, bool committed, unsigned arena)
+{
+	return tm_ours((uintptr_t)a) != tm_ours((uintptr_t)b);
+}
+
+#define HOOKS(z)                                                                                             \
+	{                                                                                                    \
+		.hooks = {.alloc = hook_alloc, .commit = hook_commit, .decommit = hook_decommit,             \
+			  .split = hook_split, .merge = hook_merge},                                         \
+		.zone = (z)                                                                                  \
+	}
+static struct zone_hooks zone_hooks[] = {HOOKS(TM_SMALL), HOOKS(TM_BUFFER), HOOKS(TM_BULK)};
+
+void tm_arenas_configure(void)
+{
+	uint64_t n = 0;
+
+	tm_parse_size(tm.value[TM_OPT_ARENAS], &n);
+	if (!n)
+		n = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	arenas = n < 1 ? 1 : n > MAX_ARENAS ? MAX_ARENAS : (unsigned)n;
+	// No huge arena: it would be created behind our back, without hooks.
+	snprintf(conf, sizeof(conf), "narenas:%u,oversize_threshold:0,retain:true", arenas);
+	je_malloc_conf = conf;
+}
+
+// Small steps of growth: jemalloc would double them, which is pointless with address space that is reserved.
+static bool limit_growth(unsigned arena)
+{
+	char name[64];
+	size_t limit = GROW_BYTES;
+
+	snprintf(name, sizeof(name), "arena.%u.retain_grow_limit", arena);
+	return !je_mallctl(name, NULL, NULL, &limit, sizeof(limit));
+}
+
+static bool create_arena(enum tm_zone zone, unsigned *index)
+{
+	extent_hooks_t *hooks = &zone_hooks[zone].hooks;
+	size_t size = sizeof(*index);
+	return !je_mallctl("arenas.create", index, &size, &hooks, sizeof(hooks)) && limit_growth(*index);
+}
+
+// A thread ends: its cache goes; later frees of other destructors do without.
+static void thread_ends(void *unused)
+{
+	me.state = GONE;
+	me.buffer_flags = (me.buffer_flags & ~MALLOCX_TCACHE(me.tcache)) | MALLOCX_TCACHE_NONE;
+	me.bulk_flags = (me.bulk_flags & ~MALLOCX_TCACHE(me.tcache)) | MALLOCX_TCACHE_NONE;
+	me.free_flags = MALLOCX_TCACHE_NONE;
+	je_mallctl("tcache.destroy", NULL, NULL, &me.tcache, sizeof(me.tcache));
+}
+
+bool tm_arenas_init(void)
+{
+	char name[64];
+	uint64_t bytes = 0;
+
+	tm_parse_size(tm.value[TM_OPT_BUFFER_MIN], &bytes);
+	buffer_min = bytes;
+	for (unsigned i = 0; i < arenas; i++) {
+		extent_hooks_t *hooks = &zone_hooks[TM_SMALL].hooks;
+		snprintf(name, sizeof(name), "arena.%u.extent_hooks", i);
+		if (je_mallctl(name, NULL, NULL, &hooks, sizeof(hooks)) || !limit_growth(i))
+			return false;
+		if (!create_arena(TM_BUFFER, &buffer_arena[i]) || !create_arena(TM_BULK, &bulk_arena[i]))
+			return false;
+	}
+	return !pthread_key_create(&key, thread_ends);
+}
+
+static void thread_starts(void)
+{
+	unsigned i = atomic_fetch_add(&next_arena, 1) % arenas;
+	size_t size = sizeof(me.tcache);
+
+	// Until it is ready, and if there is none, without a cache: what follows may allocate.
+	me.state = MAKING;
+	me.free_flags = MALLOCX_TCACHE_NONE;
+	me.buffer_flags = MALLOCX_ARENA(buffer_arena[i]) | MALLOCX_TCACHE_NONE;
+	me.bulk_flags = MALLOCX_ARENA(bulk_arena[i]) | MALLOCX_TCACHE_NONE;
+	if (pthread_setspecific(key, &me) || je_mallctl("tcache.create", &me.tcache, &size, NULL, 0)) {
+		pthread_setspecific(key, NULL);
+		me.state = GONE;
+		return;
+	}
+	me.free_flags = MALLOCX_TCACHE(me.tcache);
+	me.buffer_flags = MALLOCX_ARENA(buffer_arena[i]) | MALLOCX_TCACHE(me.tcache);
+	me.bulk_flags = MALLOCX_ARENA(bulk_arena[i]) | MALLOCX_TCACHE(me.tcache);
+	me.state = READY;
+}
+
+int tm_arena_flags(size_t size)
+{
+	if (__builtin_expect(me.state == NEW, 0))
+		thread_starts();
+	return size >= buffer_min ? me.buffer_flags : me.bulk_flags;
+}
+
+int tm_arena_free_flags(void)
+{
+	if (__builtin_expect(me.state == NEW, 0))
+		thread_starts();
+	return me.free_flags;
+}

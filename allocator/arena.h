@@ -1,0 +1,19 @@
+// jemalloc's arenas, one kind per heap zone, and the hooks that bring their pages under tiermem's control.
+#ifndef TIERMEM_ARENA_H
+#define TIERMEM_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Before the first allocation: gives jemalloc its settings.
+void tm_arenas_configure(void);
+// Creates the arenas and hooks. May call jemalloc, hence malloc of the library itself. False: jemalloc refused.
+bool tm_arenas_init(void);
+
+// Flags for je_mallocx() that allocate size bytes in the calling thread's arena of the size's zone (bulk or
+// buffer), and those for je_dallocx() of such an allocation.
+int tm_arena_flags(size_t size);
+int tm_arena_free_flags(void);
+
+#endif

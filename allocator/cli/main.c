@@ -1,0 +1,53 @@
+// tiermem: run a program on two tiers of memory, and ask it how it is doing.
+#include "allocator/cli/cli.h"
+#include "allocator/options.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int cli_error(int status, const char *format, ...)
+{
+	va_list args;
+
+	fputs("tiermem: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return status;
+}
+
+static void help(void)
+{
+	puts("usage: tiermem run [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
+	     "       tiermem stats PID [--format human|json]\n\n"
+	     "run: starts PROGRAM with its heap and anonymous mappings on DRAM, up to a quota, and PMEM.");
+	for (int i = 0; i < TM_OPTIONS; i++) {
+		const struct tm_option *o = &tm_options[i];
+		char name[64];
+		if (!o->name)
+			continue;
+		snprintf(name, sizeof(name), "--%s %s", o->name, o->argument);
+		printf("  %-22s %s", name, o->help);
+		if (*o->initial)
+			printf(" (default %s)", o->initial);
+		putchar('\n');
+	}
+	puts("SIZE: bytes, or with K, M, G or T.\nstats: asks a running process, by its control socket.");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return cli_error(2, "what to do is missing; try: tiermem run -- PROGRAM, or tiermem --help");
+	if (!strcmp(argv[1], "run"))
+		return cli_run(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "stats"))
+		return cli_stats(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		help();
+		return 0;
+	}
+	return cli_error(2, "unknown command '%s'; there are run and stats (tiermem --help)", argv[1]);
+}

@@ -1,0 +1,162 @@
+// tiermem run: checks everything that can be checked, then becomes the program with the library preloaded.
+#include "allocator/cli/cli.h"
+#include "allocator/options.h"
+#include "allocator/tier_pmem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LIBRARY "libtiermem-preload.so"
+#ifndef TIERMEM_LIBDIR
+#define TIERMEM_LIBDIR "/usr/local/lib"
+#endif
+
+// The preload library's path: $TIERMEM_PRELOAD, beside the command, or installed. False: nowhere.
+static bool find_library(char *path, size_t size)
+{
+	char self[PATH_MAX];
+	const char *given = getenv("TIERMEM_PRELOAD");
+
+	if (given) {
+		snprintf(path, size, "%s", given);
+		return !access(path, R_OK);
+	}
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n > 0) {
+		self[n] = 0;
+		*strrchr(self, '/') = 0;
+		snprintf(path, size, "%s/../lib/" LIBRARY, self);
+		if (!access(path, R_OK))
+			return true;
+		snprintf(path, size, "%s/" LIBRARY, self);
+		if (!access(path, R_OK))
+			return true;
+	}
+	snprintf(path, size, TIERMEM_LIBDIR "/" LIBRARY);
+	return !access(path, R_OK);
+}
+
+// True if name can be executed, by itself or through PATH.
+static bool find_program(const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	const char *dirs = getenv("PATH");
+
+	if (strchr(name, '/'))
+		return !access(name, X_OK) && !stat(name, &st) && S_ISREG(st.st_mode);
+	for (const char *d = dirs ? dirs : "/usr/bin:/bin"; *d;) {
+		size_t n = strcspn(d, ":");
+		snprintf(path, sizeof(path), "%.*s/%s", (int)n, n ? d : ".", name);
+		if (!access(path, X_OK) && !stat(path, &st) && S_ISREG(st.st_mode))
+			return true;
+		d += n + (d[n] == ':');
+	}
+	return false;
+}
+
+// Handles the option at argv[*i]; sets its environment variable. Returns 0 or the exit status.
+static int option(int argc, char **argv, int *i)
+{
+	const char *name = argv[*i] + 2, *value = strchr(name, '=');
+	size_t n = value ? (size_t)(value++ - name) : strlen(name);
+	char why[256];
+
+	for (int k = 0; k < TM_OPTIONS; k++) {
+		const struct tm_option *o = &tm_options[k];
+		if (!o->name || strlen(o->name) != n || strncmp(o->name, name, n))
+			continue;
+		if (!value && ++*i >= argc)
+			return cli_error(2, "--%s needs a value: --%s %s", o->name, o->name, o->argument);
+		if (!value)
+			value = argv[*i];
+		if (!tm_option_check(o, value, why, sizeof(why)))
+			return cli_error(2, "--%s: %s", o->name, why);
+		setenv(o->env, value, 1);
+		return 0;
+	}
+	return cli_error(2, "unknown option '%s' (tiermem --help)", argv[*i]);
+}
+
+// Opens the PMEM device as the library will, to report what is wrong before the program starts.
+static int check_pmem(void)
+{
+	const char *granule = getenv(tm_options[TM_OPT_GRANULE].env), *path = getenv(tm_options[TM_OPT_PMEM_PATH].env);
+	struct tm_pmem pmem;
+	uint64_t bytes = 0;
+	char why[512];
+
+	tm_parse_size(granule ? granule : tm_options[TM_OPT_GRANULE].initial, &bytes);
+	if (!tm_pmem_open(path ? path : tm_options[TM_OPT_PMEM_PATH].initial, bytes, &pmem, why, sizeof(why)))
+		return cli_error(1, "%s", why);
+	close(pmem.fd);
+	return 0;
+}
+
+// A relative path must mean the same after the program changed its directory.
+static void make_absolute(enum tm_option_id id)
+{
+	const char *env = tm_options[id].env, *value = getenv(env);
+	char directory[PATH_MAX], path[PATH_MAX * 2];
+
+	if (!value || !*value || *value == '/' || !strncmp(value, "memfd:", 6) || !getcwd(directory, sizeof(directory)))
+		return;
+	snprintf(path, sizeof(path), "%s/%s", directory, value);
+	setenv(env, path, 1);
+}
+
+// The statistics must be writable at the end of a run that may take days: find out now.
+static int check_stats_file(void)
+{
+	const char *path = getenv(tm_options[TM_OPT_STATS].env);
+
+	if (!path || !*path)
+		return 0;
+	FILE *f = fopen(path, "a");
+	if (!f)
+		return cli_error(1, "cannot write the statistics to %s: %s", path, strerror(errno));
+	fclose(f);
+	return 0;
+}
+
+int cli_run(int argc, char **argv)
+{
+	char library[PATH_MAX * 2], text[PATH_MAX * 3];
+	const char *preload = getenv("LD_PRELOAD");
+	int i = 1, status;
+
+	for (; i < argc && !strncmp(argv[i], "--", 2); i++) {
+		if (!argv[i][2]) {
+			i++;
+			break;
+		}
+		if ((status = option(argc, argv, &i)))
+			return status;
+	}
+	if (i >= argc || !*argv[i])
+		return cli_error(2, "the program to run is missing: tiermem run [OPTIONS] -- PROGRAM [ARGUMENTS]");
+	for (int k = 0; k < TM_OPTIONS; k++) {
+		const char *value = getenv(tm_options[k].env);
+		if (value && !tm_option_check(&tm_options[k], value, text, sizeof(text)))
+			return cli_error(2, "%s: %s", tm_options[k].env, text);
+	}
+	make_absolute(TM_OPT_PMEM_PATH);
+	make_absolute(TM_OPT_STATS);
+	if ((status = check_pmem()) || (status = check_stats_file()))
+		return status;
+	if (!find_program(argv[i]))
+		return cli_error(1, "cannot run %s: no such program, or it is not executable", argv[i]);
+	if (!find_library(library, sizeof(library)))
+		return cli_error(1, LIBRARY " not found (%s); build it (make all) or set TIERMEM_PRELOAD to its path", library);
+	snprintf(text, sizeof(text), "%s%s%s", library, preload && *preload ? ":" : "", preload ? preload : "");
+	setenv("LD_PRELOAD", text, 1);
+	snprintf(text, sizeof(text), "%d", (int)getpid());
+	setenv("TIERMEM_PID", text, 1);
+	execvp(argv[i], argv + i);
+	return cli_error(1, "cannot run %s: %s", argv[i], strerror(errno));
+}

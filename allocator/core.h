@@ -1,0 +1,160 @@
+// The concepts of the allocator, one page.
+//
+//   zone     a range of reserved address space for one kind of memory: small allocations and hash tables,
+//            buffers, bulk values (the heap, jemalloc's), and the program's own anonymous mappings (mmap).
+//   granule  the unit that has a tier and migrates: a power of two, 4 KiB to 4 MiB. struct tm_granule, one per
+//            granule of reserved address space, 8 bytes, in one lazily touched table.
+//   tier     DRAM: private anonymous memory at the granule's address. PMEM: a frame mapped there, shared.
+//   frame    a granule-sized piece of the PMEM device; `alias` maps the whole device for copying.
+//   quota    DRAM granules the program may hold: tm_quota_take() before, never after, a granule becomes DRAM.
+//
+// Locking. tm_lock() protects the table, counters and frames; it is held for short system calls (mmap, madvise,
+// UFFDIO_COPY), never while calling jemalloc, never while touching managed memory, and never across an mremap that
+// userfaultfd reports, because the fault thread, which must read that report, takes it too. Order: jemalloc's
+// locks, engine mutex (who migrates), tm_lock. A granule whose pages are on their way is TM_MOVING (the mover is
+// the only one to change it), or TM_HINT_* / TM_FROZEN (detached on purpose); others wait with tm_wait() or,
+// inside jemalloc's hooks, refuse.
+#ifndef TIERMEM_CORE_H
+#define TIERMEM_CORE_H
+
+#include "allocator/options.h"
+#include "allocator/os.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum tm_zone { TM_SMALL, TM_BUFFER, TM_BULK, TM_MMAP, TM_ZONES };
+
+enum tm_granule_state {
+	TM_EMPTY,     // no memory (TM_AHEAD: a frame is mapped already, for the next commit)
+	TM_UNTOUCHED, // mmap zone: the program may touch it, userfaultfd will tell
+	TM_DRAM,
+	TM_PMEM,
+	TM_MOVING,    // a migration is under way
+	TM_HINT_DRAM, // detached to see when it is touched; pages in a hint slot
+	TM_HINT_PMEM, // the same; contents in its frame
+	TM_FROZEN,    // PMEM, detached while a forked child copies it
+	TM_FOREIGN,   // mmap zone: the program mapped something of its own over it
+};
+
+enum tm_granule_flag {
+	TM_AHEAD = 1,   // TM_EMPTY with a frame mapped
+	TM_STALE = 2,   // was in use before: memory must be zero when it comes back
+	TM_PINNED = 4,  // does not migrate (protection, partial unmapping)
+	TM_FAULTED = 8, // somebody touched it while it was TM_MOVING
+	TM_PROT = 0x70, // mmap zone: the protection, exclusive-or read+write, times 16; other than 0: does not migrate
+};
+
+struct tm_granule {
+	uint32_t frame;
+	uint16_t live; // heap: pages in use
+	uint8_t state;
+	uint8_t flags;
+};
+
+#define TM_NO_FRAME UINT32_MAX
+
+struct tm_counters {
+	uint64_t granules[2][TM_ZONES]; // [0] DRAM, [1] PMEM
+	uint64_t total[2], peak[2];
+	uint64_t promoted, demoted, failed;
+	uint64_t first_touch, hint, waited;
+	uint64_t commits; // ever; tells whether the program still grows
+};
+
+struct tm_core {
+	bool managed;         // this process is tiered (else everything passes through)
+	bool child;           // a forked child: no threads, all anonymous
+	bool uffd_works;      // migration and mmap capture are possible
+	atomic_bool engine_on; // threads run
+	pid_t pid;
+	unsigned shift; // of the granule
+	size_t granule;
+	uintptr_t base; // of zone 0; zones follow each other
+	size_t zone_bytes;
+	struct tm_granule *table;
+	uint64_t quota;    // granules, TM_UNLIMITED for none
+	uint64_t quota_bytes;
+	bool no_huge;      // keep transparent huge pages out
+	bool grown_up;     // nothing was committed for a while: the reserve is not needed
+	uint64_t vmas;     // our estimate of mappings beyond the first ones
+	uint64_t vmas_max;
+	int uffd, uffd_remap; // without and with UFFD_FEATURE_EVENT_REMAP
+	_Atomic uintptr_t bump[TM_ZONES]; // next unused address
+	struct tm_counters count;
+	const char *value[TM_OPTIONS]; // option values as text
+};
+
+extern struct tm_core tm;
+
+void tm_lock(void);
+void tm_unlock(void);
+// Waits, with tm_lock held, until some granule's state changed.
+void tm_wait(void);
+// Tells those in tm_wait().
+void tm_changed(void);
+// Fresh locks in a forked child.
+void tm_locks_reset(void);
+
+// Reserves the zones and the table. False: no address space.
+bool tm_granules_init(uint64_t zone_bytes);
+
+static inline bool tm_ours(uintptr_t addr)
+{
+	return addr - tm.base < tm.zone_bytes * TM_ZONES;
+}
+static inline size_t tm_index(uintptr_t addr)
+{
+	return (addr - tm.base) >> tm.shift;
+}
+static inline void *tm_address(size_t g)
+{
+	return (void *)(tm.base + (g << tm.shift));
+}
+enum tm_zone tm_zone_of(size_t g);
+// Keeps huge pages out of a range where the kernel would use them unasked and the quota counts granules.
+void tm_no_huge(void *addr, size_t size);
+// Replaces what is mapped at n granules by untouched anonymous memory.
+bool tm_make_anonymous(size_t g, size_t n, int prot);
+// First granule of a zone and the first beyond what it has handed out.
+size_t tm_zone_first(enum tm_zone zone);
+size_t tm_zone_end(enum tm_zone zone);
+
+// The protection of a granule's memory, and the flags that say so.
+static inline int tm_prot(const struct tm_granule *t)
+{
+	return ((t->flags & TM_PROT) >> 4) ^ 3;
+}
+static inline unsigned tm_prot_flags(int prot)
+{
+	return (unsigned)((prot ^ 3) & 7) << 4;
+}
+static inline bool tm_movable(const struct tm_granule *t)
+{
+	return !(t->flags & (TM_PINNED | TM_PROT));
+}
+
+// Changes state and frame of a granule, keeping the counters and the estimate of mappings. tm_lock held.
+void tm_set(size_t g, enum tm_granule_state state, uint32_t frame, unsigned flags);
+// True if a PMEM frame is mapped at the granule.
+bool tm_frame_mapped(const struct tm_granule *granule);
+
+// Quota. take: n granules may become DRAM and are counted as such; false: they may not.
+bool tm_quota_take(enum tm_zone zone, uint64_t n);
+void tm_quota_give(enum tm_zone zone, uint64_t n);
+// As take, into the reserve too (PMEM is full, or a policy wants it).
+bool tm_quota_take_reserve(enum tm_zone zone, uint64_t n);
+// DRAM granules still free, and the few that should stay free for sudden growth.
+uint64_t tm_quota_free(void);
+uint64_t tm_quota_slack(void);
+void tm_pmem_count(enum tm_zone zone, int64_t n);
+
+// Heap memory comes into use; false: neither tier has room. Called by jemalloc's commit hook.
+bool tm_commit(uintptr_t addr, size_t size);
+// Heap memory goes out of use; false: not now (a migration has it), it stays in use.
+bool tm_decommit(uintptr_t addr, size_t size);
+
+// Wakes the worker thread; cheap if it has been woken already.
+void tm_kick(void);
+
+#endif

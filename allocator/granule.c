@@ -1,0 +1,124 @@
+// Zones, the granule table, and the locks of core.h.
+#include "allocator/core.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+struct tm_core tm;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+
+void tm_lock(void)
+{
+	pthread_mutex_lock(&mutex);
+}
+
+void tm_unlock(void)
+{
+	pthread_mutex_unlock(&mutex);
+}
+
+void tm_wait(void)
+{
+	pthread_cond_wait(&cond, &mutex);
+}
+
+void tm_changed(void)
+{
+	pthread_cond_broadcast(&cond);
+}
+
+void tm_locks_reset(void)
+{
+	pthread_mutex_t fresh_mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t fresh_cond = PTHREAD_COND_INITIALIZER;
+	mutex = fresh_mutex;
+	cond = fresh_cond;
+}
+
+void tm_no_huge(void *addr, size_t size)
+{
+	if (tm.no_huge)
+		tm_os_madvise(addr, size, MADV_NOHUGEPAGE);
+}
+
+bool tm_make_anonymous(size_t g, size_t n, int prot)
+{
+	if (!tm_os_anonymous(tm_address(g), n << tm.shift, prot))
+		return false;
+	tm_no_huge(tm_address(g), n << tm.shift);
+	return true;
+}
+
+bool tm_granules_init(uint64_t zone_bytes)
+{
+	const size_t align = (size_t)4 << 20;
+	char *p = NULL;
+
+	for (zone_bytes &= ~(uint64_t)(align - 1); zone_bytes >= align; zone_bytes = (zone_bytes / 2) & ~(uint64_t)(align - 1)) {
+		p = tm_os_reserve(zone_bytes * TM_ZONES + align);
+		if (p)
+			break;
+	}
+	if (!p)
+		return false;
+	tm.base = ((uintptr_t)p + align - 1) & ~(align - 1);
+	tm.zone_bytes = zone_bytes;
+	// Granules smaller than a huge page are accounted one by one: the kernel must not fill in 2 MiB at a touch.
+	char text[64];
+	tm_os_read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
+	tm.no_huge = tm.quota != TM_UNLIMITED && strstr(text, "[always]");
+	tm_no_huge((void *)tm.base, zone_bytes * TM_ZONES);
+	for (int z = 0; z < TM_ZONES; z++)
+		tm.bump[z] = tm.base + (uintptr_t)z * zone_bytes;
+	tm.table = tm_os_reserve(((zone_bytes * TM_ZONES) >> tm.shift) * sizeof(struct tm_granule));
+	return tm.table != NULL;
+}
+
+enum tm_zone tm_zone_of(size_t g)
+{
+	return (enum tm_zone)((g << tm.shift) / tm.zone_bytes);
+}
+
+size_t tm_zone_first(enum tm_zone zone)
+{
+	return ((size_t)zone * tm.zone_bytes) >> tm.shift;
+}
+
+size_t tm_zone_end(enum tm_zone zone)
+{
+	return tm_index(tm.bump[zone] + tm.granule - 1);
+}
+
+bool tm_frame_mapped(const struct tm_granule *granule)
+{
+	return granule->state == TM_PMEM || (granule->flags & TM_AHEAD);
+}
+
+// 1 if the kernel needs a boundary between two mappings before granule g.
+static int boundary(size_t g)
+{
+	if (g == 0)
+		return 0;
+	const struct tm_granule *a = &tm.table[g - 1], *b = &tm.table[g];
+	bool pa = tm_frame_mapped(a), pb = tm_frame_mapped(b);
+
+	if (pa && pb)
+		return a->frame + 1 != b->frame;
+	return pa != pb;
+}
+
+void tm_set(size_t g, enum tm_granule_state state, uint32_t frame, unsigned flags)
+{
+	struct tm_granule *t = &tm.table[g];
+	struct tm_granule next = {.frame = frame, .live = t->live, .state = (uint8_t)state, .flags = (uint8_t)flags};
+
+	if (tm_frame_mapped(t) != tm_frame_mapped(&next) || t->frame != frame) {
+		tm.vmas -= (uint64_t)(boundary(g) + boundary(g + 1));
+		*t = next;
+		tm.vmas += (uint64_t)(boundary(g) + boundary(g + 1));
+	} else {
+		*t = next;
+	}
+}

@@ -1,0 +1,163 @@
+// Start-up in two steps. The heap is set up inside the first malloc, long before constructors run: options, address
+// space, the PMEM device, jemalloc's hooks. The constructor then does what may allocate: the device's alias mapping through
+// libpmem2, userfaultfd and the threads (started here, so they keep the affinity the program was started with).
+//
+// Only the process that `tiermem run` started is managed (TIERMEM_PID names it; exec keeps the pid); its children load
+// the library and do nothing but pass calls on. Under AT_SECURE it is inert as well.
+#include "allocator/init.h"
+#include "allocator/arena.h"
+#include "allocator/control.h"
+#include "allocator/core.h"
+#include "allocator/fork.h"
+#include "allocator/frames.h"
+#include "allocator/jem.h"
+#include "allocator/migrate.h"
+#include "allocator/stats.h"
+#include "allocator/tier_pmem.h"
+#include "allocator/uffd.h"
+#include "allocator/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+static enum { START, RUNNING, DONE } heap_state;
+static char values[4096]; // copies of option values: the environment may change under us
+
+// The environment as the kernel has it, for calls before libc has set environ.
+static char early_env[32768];
+
+// A variable's value, or NULL.
+static const char *env(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (char **e = environ; e && *e; e++) {
+		if (!strncmp(*e, name, n) && (*e)[n] == '=')
+			return *e + n + 1;
+	}
+	for (char *e = early_env; !environ && *e; e += strlen(e) + 1) {
+		if (!strncmp(e, name, n) && e[n] == '=')
+			return e + n + 1;
+	}
+	return NULL;
+}
+
+static void read_options(void)
+{
+	char why[256];
+	size_t used = 0;
+
+	for (int i = 0; i < TM_OPTIONS; i++) {
+		const struct tm_option *o = &tm_options[i];
+		const char *value = env(o->env);
+		if (!value) {
+			tm.value[i] = o->initial;
+			continue;
+		}
+		if (!tm_option_check(o, value, why, sizeof(why)))
+			tm_die("%s: %s", o->env, why);
+		size_t n = strlen(value) + 1;
+		if (used + n > sizeof(values))
+			tm_die("options are too long (%s)", o->env);
+		tm.value[i] = memcpy(values + used, value, n);
+		used += n;
+	}
+}
+
+static uint64_t number(enum tm_option_id id)
+{
+	uint64_t n = 0;
+	tm_parse_size(tm.value[id], &n);
+	return n;
+}
+
+static void set_up(void)
+{
+	char why[256], text[32];
+
+	if (tm_os_read_file("/proc/sys/vm/max_map_count", text, sizeof(text)) <= 0)
+		strcpy(text, "65530");
+	tm.vmas_max = strtoull(text, NULL, 10) / 2;
+	tm.granule = number(TM_OPT_GRANULE);
+	tm.shift = (unsigned)__builtin_ctzll(tm.granule);
+	tm.quota_bytes = number(TM_OPT_DRAM);
+	tm.quota = tm.quota_bytes == TM_UNLIMITED ? TM_UNLIMITED : tm.quota_bytes >> tm.shift;
+	if (!tm_granules_init(number(TM_OPT_RESERVE)))
+		tm_die("cannot reserve address space; lift the limit (ulimit -v unlimited)");
+	if (!tm_pmem_open(tm.value[TM_OPT_PMEM_PATH], tm.granule, &tm_pmem, why, sizeof(why)))
+		tm_die("%s", why);
+	tm_pmem.fd = tm_os_high_fd(tm_pmem.fd);
+	uint64_t frames = tm_pmem.bytes >> tm.shift;
+	if (!tm_frames_init(frames < TM_NO_FRAME ? (uint32_t)frames : TM_NO_FRAME - 1))
+		tm_die("no memory for the frame table");
+	// memfd needs no libpmem2 and no malloc: the alias is there from the start.
+	if (tm_pmem.kind == TM_MEMFD && !tm_pmem_alias(why, sizeof(why)))
+		tm_die("%s", why);
+	tm_arenas_configure();
+	if (!tm_arenas_init())
+		tm_die("jemalloc did not accept its settings (MALLOC_CONF=%s)", env("MALLOC_CONF") ? env("MALLOC_CONF") : "");
+	tm_malloc_zones(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN), number(TM_OPT_LARGE_MIN), tm.base + TM_BUFFER * tm.zone_bytes,
+			2 * tm.zone_bytes);
+}
+
+bool tm_init_heap(void)
+{
+	if (__builtin_expect(heap_state == DONE, 1))
+		return true;
+	if (heap_state == RUNNING)
+		return false;
+	heap_state = RUNNING;
+	int saved = errno;
+	if (!environ) {
+		int fd = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
+		ssize_t n, total = 0;
+		while (fd >= 0 && (n = read(fd, early_env + total, sizeof(early_env) - 2 - (size_t)total)) > 0)
+			total += n;
+		if (fd >= 0)
+			close(fd);
+	}
+	const char *pid = env("TIERMEM_PID");
+	tm.pid = getpid();
+	if (pid && !getauxval(AT_SECURE) && atoi(pid) == tm.pid) {
+		read_options();
+		set_up();
+		tm.managed = true;
+	} else {
+		tm_malloc_zones(0, 0, 0, 0, 0);
+	}
+	errno = saved;
+	heap_state = DONE;
+	return true;
+}
+
+static __attribute__((constructor)) void start(void)
+{
+	char why[256];
+
+	tm_init_heap();
+	if (!tm.managed)
+		return;
+	if (!tm_pmem.alias && !tm_pmem_alias(why, sizeof(why)))
+		tm_die("%s", why);
+	if (!tm_uffd_init())
+		tm_log("userfaultfd is denied: no migration, no capture of mmap; run as root or: sysctl vm.unprivileged_userfaultfd=1");
+	if (!tm_migrate_init())
+		tm_die("no address space for migration");
+	tm_fork_init();
+	tm_control_init();
+	if (!tm_worker_start())
+		tm_die("cannot start threads: %s", strerror(errno));
+}
+
+static __attribute__((destructor)) void stop(void)
+{
+	if (!tm.managed || tm.child || getpid() != tm.pid)
+		return;
+	tm_control_close();
+	tm_stats_write_file();
+}

@@ -1,0 +1,220 @@
+// Migration, correct under concurrent access by any thread and by the kernel (read(2) into the heap).
+//
+// Demote: register the granules with userfaultfd (missing pages wait from now on); mremap(MREMAP_DONTUNMAP) moves the
+// pages to staging in one step, so later accesses find them missing and wait; copy staging to the frames; map the frames
+// over the granules, which ends the registration; wake who waits; drop staging.
+// Promote: the promotion area is empty memory registered with the second userfaultfd, the one that reports mremap, so that
+// its registration moves along; mremap puts a piece of it over the granules (in one step: frame before, missing after);
+// UFFDIO_COPY fills it from the frames' alias and wakes; unregister; frames are free.
+// The mremap of a promotion returns only when the fault thread has read the report: never hold tm_lock across it.
+//
+// Not covered: pages pinned for direct I/O (O_DIRECT, io_uring buffers) while they are moved, and futexes that are not
+// process-private (their key changes between anonymous and shared memory).
+#include "allocator/migrate.h"
+#include "allocator/core.h"
+#include "allocator/frames.h"
+#include "allocator/tier_pmem.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define RUN_BYTES    ((size_t)256 << 10)
+#define DETACH_BYTES ((size_t)64 << 20)
+
+static pthread_mutex_t engine = PTHREAD_MUTEX_INITIALIZER;
+static char *stage;  // where demoted pages wait to be copied
+static char *empty;  // registered with uffd_remap, never touched
+static size_t run;
+
+bool tm_migrate_init(void)
+{
+	run = RUN_BYTES >> tm.shift ? RUN_BYTES >> tm.shift : 1;
+	// Granule-aligned addresses let the kernel move page tables, not entries.
+	char *p = tm_os_reserve(DETACH_BYTES + 2 * ((size_t)4 << 20));
+	if (!p)
+		return false;
+	p = (char *)(((uintptr_t)p + ((size_t)4 << 20) - 1) & ~(((uintptr_t)4 << 20) - 1));
+	tm_no_huge(p, DETACH_BYTES + ((size_t)4 << 20));
+	stage = p;
+	empty = p + ((size_t)4 << 20);
+	if (tm.uffd_works && tm_os_uffd_register(tm.uffd_remap, empty, DETACH_BYTES)) {
+		tm_log("userfaultfd cannot register memory: no migration");
+		tm.uffd_works = false;
+	}
+	return true;
+}
+
+size_t tm_migrate_run(void)
+{
+	return run;
+}
+
+void tm_engine_take(void)
+{
+	pthread_mutex_lock(&engine);
+}
+
+void tm_engine_give(void)
+{
+	pthread_mutex_unlock(&engine);
+}
+
+void tm_engine_reset(void)
+{
+	pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+	engine = fresh;
+}
+
+// Length of the run of movable granules of one state and zone at g. tm_lock held.
+static size_t same_run(size_t g, size_t n, enum tm_granule_state state)
+{
+	size_t i = 0;
+
+	while (i < n && i < run && tm.table[g + i].state == state && tm_movable(&tm.table[g + i]) &&
+	       tm_zone_of(g + i) == tm_zone_of(g))
+		i++;
+	return i;
+}
+
+// Near which frame a granule's should be, so that the mappings merge.
+static uint32_t near_frame(size_t g)
+{
+	if (g && tm_frame_mapped(&tm.table[g - 1]))
+		return tm.table[g - 1].frame + 1;
+	return TM_NO_FRAME;
+}
+
+// Undoes or completes a move: sets the state of n granules, with frames from first or none. tm_lock held.
+static void settle(size_t g, size_t n, enum tm_granule_state state, uint32_t first)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t frame = first == TM_NO_FRAME ? TM_NO_FRAME : first + (uint32_t)i;
+		tm_set(g + i, state, frame, tm.table[g + i].flags & ~(unsigned)TM_FAULTED);
+	}
+	tm_changed();
+}
+
+size_t tm_demote(size_t g, size_t n)
+{
+	uint32_t got, frame;
+	size_t bytes;
+	char *at = tm_address(g);
+
+	tm_lock();
+	n = same_run(g, n, TM_DRAM);
+	if (!n || tm.vmas + 4 > tm.vmas_max || (frame = tm_frames_take((uint32_t)n, near_frame(g), &got)) == TM_NO_FRAME) {
+		tm.count.failed += n != 0;
+		tm_unlock();
+		return 0;
+	}
+	n = got;
+	bytes = n << tm.shift;
+	for (size_t i = 0; i < n; i++)
+		tm_set(g + i, TM_MOVING, TM_NO_FRAME, tm.table[g + i].flags);
+	tm_unlock();
+
+	bool ok = !tm_os_uffd_register(tm.uffd, at, bytes);
+	if (ok && tm_os_mremap(at, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, stage) == MAP_FAILED) {
+		ok = false;
+		if (tm_zone_of(g) != TM_MMAP)
+			tm_os_uffd_unregister(tm.uffd, at, bytes);
+	} else if (ok) {
+		tm_pmem_store(frame, stage, (uint32_t)n);
+		ok = tm_pmem_map(at, frame, (uint32_t)n, PROT_READ | PROT_WRITE, false);
+		if (!ok) { // the pages go back to where they were
+			while (tm_os_mremap(stage, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at) == MAP_FAILED)
+				usleep(1000);
+			if (tm_zone_of(g) == TM_MMAP)
+				tm_os_uffd_register(tm.uffd, at, bytes);
+		}
+		tm_os_uffd_wake(tm.uffd, at, bytes);
+		tm_os_madvise(stage, bytes, MADV_DONTNEED);
+	}
+
+	tm_lock();
+	if (ok) {
+		settle(g, n, TM_PMEM, frame);
+		tm_quota_give(tm_zone_of(g), n);
+		tm_pmem_count(tm_zone_of(g), (int64_t)n);
+		tm.count.demoted += n;
+	} else {
+		settle(g, n, TM_DRAM, TM_NO_FRAME);
+		tm_frames_give(frame, (uint32_t)n);
+		tm.count.failed++;
+	}
+	tm_unlock();
+	return ok ? n : 0;
+}
+
+bool tm_detach(size_t g, size_t n)
+{
+	size_t bytes = n << tm.shift;
+
+	for (size_t done = 0, step; done < bytes; done += step) {
+		step = bytes - done < DETACH_BYTES ? bytes - done : DETACH_BYTES;
+		if (tm_os_mremap(empty, step, step, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+				 (char *)tm_address(g) + done) == MAP_FAILED)
+			return false;
+	}
+	return true;
+}
+
+size_t tm_promote(size_t g, size_t n)
+{
+	char *at = tm_address(g);
+	enum tm_zone zone = tm_zone_of(g);
+
+	tm_lock();
+	n = same_run(g, n, TM_PMEM);
+	while (n && !tm_quota_take(zone, n))
+		n /= 2;
+	if (!n || tm.vmas + 4 > tm.vmas_max) {
+		if (n) {
+			tm_quota_give(zone, n);
+			tm.count.failed++;
+		}
+		tm_unlock();
+		return 0;
+	}
+	// The frames stay in the table, but nothing is mapped: only this thread looks at them now.
+	for (size_t i = 0; i < n; i++)
+		tm_set(g + i, TM_MOVING, tm.table[g + i].frame, tm.table[g + i].flags);
+	tm_unlock();
+
+	bool ok = tm_detach(g, n);
+	for (size_t i = 0, k; ok && i < n; i += k) {
+		uint32_t first = tm.table[g + i].frame;
+		for (k = 1; i + k < n && tm.table[g + i + k].frame == first + k; k++)
+			continue;
+		// Out of memory is the only failure; there is no way back once somebody may have written.
+		while (tm_os_uffd_copy(tm.uffd_remap, at + (i << tm.shift), tm_pmem_address(first), k << tm.shift))
+			usleep(1000);
+	}
+	if (ok) {
+		tm_os_uffd_unregister(tm.uffd_remap, at, n << tm.shift);
+		if (zone == TM_MMAP)
+			tm_os_uffd_register(tm.uffd, at, n << tm.shift);
+	}
+
+	tm_lock();
+	for (size_t i = 0; i < n; i++) {
+		uint32_t frame = tm.table[g + i].frame;
+		if (ok) {
+			tm_pmem_discard(frame, 1);
+			tm_frames_give(frame, 1);
+		}
+		tm_set(g + i, ok ? TM_DRAM : TM_PMEM, ok ? TM_NO_FRAME : frame, tm.table[g + i].flags & ~(unsigned)TM_FAULTED);
+	}
+	if (ok) {
+		tm_pmem_count(zone, -(int64_t)n);
+		tm.count.promoted += n;
+	} else {
+		tm_quota_give(zone, n);
+		tm.count.failed++;
+	}
+	tm_changed();
+	tm_unlock();
+	return ok ? n : 0;
+}

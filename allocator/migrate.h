@@ -1,0 +1,28 @@
+// Moving granules between the tiers under a running program.
+#ifndef TIERMEM_MIGRATE_H
+#define TIERMEM_MIGRATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Prepares the staging areas. False: no address space.
+bool tm_migrate_init(void);
+// Longest run that one call moves, in granules.
+size_t tm_migrate_run(void);
+
+// Whoever migrates or hints holds the engine; fork takes it to stop them. Order: engine, then tm_lock.
+void tm_engine_take(void);
+void tm_engine_give(void);
+void tm_engine_reset(void);
+
+// Move a run of at most n granules from g that are all movable and on the other tier, as far as quota and frames
+// allow. Engine held, tm_lock not. Returns how many moved.
+size_t tm_demote(size_t g, size_t n);
+size_t tm_promote(size_t g, size_t n);
+
+// Puts empty memory over granules that are TM_MOVING or TM_FROZEN, registered so that who touches it waits. Engine
+// held, tm_lock not held.
+bool tm_detach(size_t g, size_t n);
+
+#endif

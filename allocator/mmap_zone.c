@@ -1,0 +1,220 @@
+// Captured anonymous mappings. All of the zone's memory in use is registered with tm.uffd, so that the first touch of every
+// granule (by the program or the kernel) is seen, counted and placed by the fault thread. Address space comes from a bump
+// pointer and a table of free extents. A last granule may be mapped in part: `live` says how many of its pages are.
+//
+// Calls that change mappings wait until no migration has the granules. A part of a granule that is unmapped or replaced
+// pins it; it is freed when the rest goes in one call.
+#include "allocator/mmap_zone.h"
+#include "allocator/core.h"
+#include "allocator/frames.h"
+#include "allocator/hint.h"
+#include "allocator/tier_pmem.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define FREE_EXTENTS  1024
+#define CAPTURE_BYTES ((size_t)64 << 10)
+
+static struct extent {
+	size_t g, n;
+} extents[FREE_EXTENTS];
+static size_t extent_count;
+
+// Takes n granules of address space; SIZE_MAX: none.
+static size_t take_space(size_t n)
+{
+	for (size_t i = 0; i < extent_count; i++) {
+		if (extents[i].n < n)
+			continue;
+		size_t g = extents[i].g;
+		extents[i].g += n;
+		extents[i].n -= n;
+		if (!extents[i].n)
+			extents[i] = extents[--extent_count];
+		return g;
+	}
+	uintptr_t start = tm.bump[TM_MMAP], limit = tm.base + TM_ZONES * tm.zone_bytes;
+	if (n > (limit - start) >> tm.shift)
+		return SIZE_MAX;
+	tm.bump[TM_MMAP] = start + (n << tm.shift);
+	return tm_index(start);
+}
+
+// Gives address space back, joined with its neighbours. If the table is full the space is lost.
+static void give_space(size_t g, size_t n)
+{
+	for (size_t i = 0; i < extent_count;) {
+		if (extents[i].g + extents[i].n == g || g + n == extents[i].g) {
+			g = g < extents[i].g ? g : extents[i].g;
+			n += extents[i].n;
+			extents[i] = extents[--extent_count];
+			i = 0;
+		} else {
+			i++;
+		}
+	}
+	if (extent_count < FREE_EXTENTS)
+		extents[extent_count++] = (struct extent){g, n};
+}
+
+bool tm_mmap_owns(const void *addr, size_t size)
+{
+	uintptr_t start = tm.base + TM_MMAP * tm.zone_bytes;
+	return tm.managed && (uintptr_t)addr - start < tm.zone_bytes && size <= tm.zone_bytes - ((uintptr_t)addr - start);
+}
+
+void *tm_mmap_capture(size_t size, int prot)
+{
+	if (!tm.engine_on || !tm.uffd_works || tm.child || size < CAPTURE_BYTES || size < tm.granule || size > tm.zone_bytes)
+		return NULL;
+	size_t n = (size + tm.granule - 1) >> tm.shift;
+	tm_lock();
+	size_t g = take_space(n);
+	void *at = g == SIZE_MAX ? NULL : tm_address(g);
+	if (at && (!tm_make_anonymous(g, n, prot) || tm_os_uffd_register(tm.uffd, at, n << tm.shift))) {
+		give_space(g, n);
+		at = NULL;
+	}
+	for (size_t i = 0; at && i < n; i++) {
+		size_t left = size - (i << tm.shift);
+		tm.table[g + i].live = (uint16_t)((left < tm.granule ? left + TM_PAGE - 1 : tm.granule) / TM_PAGE);
+		tm_set(g + i, TM_UNTOUCHED, TM_NO_FRAME, tm_prot_flags(prot));
+	}
+	tm_unlock();
+	return at;
+}
+
+// Waits until nobody else has granule g. tm_lock held.
+static void settle(size_t g)
+{
+	struct tm_granule *t = &tm.table[g];
+
+	while (t->state == TM_MOVING || t->state == TM_FROZEN)
+		tm_wait();
+	if (t->state == TM_HINT_DRAM || t->state == TM_HINT_PMEM)
+		tm_hint_restore(g, false);
+}
+
+// True if [addr, end) covers all that is mapped of granule g.
+static bool covers(size_t g, uintptr_t addr, uintptr_t end)
+{
+	uintptr_t from = (uintptr_t)tm_address(g);
+	return addr <= from && end >= from + tm.table[g].live * TM_PAGE;
+}
+
+// The granule has no memory any more; the caller changes the mapping. tm_lock held.
+static void vacate(size_t g, enum tm_granule_state state, unsigned flags)
+{
+	struct tm_granule *t = &tm.table[g];
+
+	if (t->state == TM_DRAM) {
+		tm_quota_give(TM_MMAP, 1);
+	} else if (t->state == TM_PMEM) {
+		tm_pmem_count(TM_MMAP, -1);
+		tm_pmem_discard(t->frame, 1);
+		tm_frames_give(t->frame, 1);
+	}
+	tm_set(g, state, TM_NO_FRAME, flags);
+}
+
+void tm_mmap_release(void *addr, size_t size, bool foreign)
+{
+	uintptr_t start = (uintptr_t)addr, end = (start + size + TM_PAGE - 1) & ~(TM_PAGE - 1);
+	size_t last = tm_index(end - 1), run = SIZE_MAX;
+
+	tm_lock();
+	for (size_t g = tm_index(start); g <= last; g++) {
+		settle(g);
+		bool all = tm.table[g].state != TM_EMPTY && covers(g, start, end);
+		if (all) {
+			if (run == SIZE_MAX)
+				run = g;
+		} else if (tm.table[g].state != TM_EMPTY && !foreign) {
+			uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
+			from = from > start ? from : start;
+			to = to < end ? to : end;
+			tm_os_mprotect((void *)from, to - from, PROT_NONE);
+		}
+		if (!all)
+			tm.table[g].flags |= TM_PINNED;
+		if (run != SIZE_MAX && (!all || g == last)) {
+			size_t n = (all ? g + 1 : g) - run;
+			for (size_t i = run; i < run + n; i++)
+				vacate(i, foreign ? TM_FOREIGN : TM_EMPTY, 0);
+			tm_make_anonymous(run, n, PROT_NONE);
+			if (!foreign)
+				give_space(run, n);
+			run = SIZE_MAX;
+		}
+	}
+	tm_unlock();
+}
+
+void tm_mmap_drop(void *addr, size_t size)
+{
+	uintptr_t start = (uintptr_t)addr, end = (start + size + TM_PAGE - 1) & ~(TM_PAGE - 1);
+	size_t last = tm_index(end - 1);
+
+	tm_lock();
+	for (size_t g = tm_index(start); g <= last; g++) {
+		struct tm_granule *t = &tm.table[g];
+		uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
+		settle(g);
+		bool all = covers(g, start, end) && !(t->flags & TM_PINNED);
+		from = from > start ? from : start;
+		to = to < end ? to : end;
+		if (t->state == TM_DRAM || t->state == TM_FOREIGN) {
+			tm_os_madvise((void *)from, to - from, MADV_DONTNEED);
+			if (all && t->state == TM_DRAM)
+				vacate(g, TM_UNTOUCHED, t->flags);
+		} else if (t->state == TM_PMEM && !all) {
+			memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0, to - from);
+		} else if (t->state == TM_PMEM && tm_make_anonymous(g, 1, tm_prot(t))) {
+			tm_os_uffd_register(tm.uffd, tm_address(g), tm.granule);
+			vacate(g, TM_UNTOUCHED, t->flags);
+		}
+	}
+	tm_unlock();
+}
+
+int tm_mmap_protect(void *addr, size_t size, int prot)
+{
+	uintptr_t start = (uintptr_t)addr, end = (start + size + TM_PAGE - 1) & ~(TM_PAGE - 1);
+	size_t last = tm_index(end - 1);
+
+	tm_lock();
+	for (size_t g = tm_index(start); size && g <= last; g++) {
+		struct tm_granule *t = &tm.table[g];
+		settle(g);
+		if (covers(g, start, end))
+			t->flags = (uint8_t)((t->flags & ~TM_PROT) | tm_prot_flags(prot));
+		else
+			t->flags |= TM_PINNED;
+	}
+	int status = tm_os_mprotect(addr, size, prot);
+	tm_unlock();
+	return status;
+}
+
+void tm_mmap_pin(void *addr, size_t size)
+{
+	tm_lock();
+	for (size_t g = tm_index((uintptr_t)addr); size && g <= tm_index((uintptr_t)addr + size - 1); g++) {
+		settle(g);
+		tm.table[g].flags |= TM_PINNED;
+	}
+	tm_unlock();
+}
+
+void tm_mmap_copy(void *to, const void *from, size_t size)
+{
+	for (size_t done = 0, step; done < size; done += step) {
+		uintptr_t at = (uintptr_t)from + done;
+		step = tm.granule - (at & (tm.granule - 1));
+		step = step < size - done ? step : size - done;
+		if (tm.table[tm_index(at)].state != TM_UNTOUCHED)
+			memcpy((char *)to + done, (const void *)at, step);
+	}
+}

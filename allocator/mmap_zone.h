@@ -1,0 +1,23 @@
+// Captured anonymous mappings of the program: address space, and the granules' life. All of them lock by themselves.
+#ifndef TIERMEM_MMAP_ZONE_H
+#define TIERMEM_MMAP_ZONE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+// New captured memory, zero, of size bytes; NULL: no address space, or not worth capturing.
+void *tm_mmap_capture(size_t size, int prot);
+// True if the range lies in the zone.
+bool tm_mmap_owns(const void *addr, size_t size);
+// The program unmaps a range (whole pages). foreign: it maps something of its own there instead.
+void tm_mmap_release(void *addr, size_t size, bool foreign);
+// The contents of a range are no longer wanted: it reads as zero.
+void tm_mmap_drop(void *addr, size_t size);
+// mprotect(2).
+int tm_mmap_protect(void *addr, size_t size, int prot);
+// The granules of a range stay where they are from now on.
+void tm_mmap_pin(void *addr, size_t size);
+// Copies what has been touched of a range.
+void tm_mmap_copy(void *to, const void *from, size_t size);
+
+#endif

@@ -1,0 +1,120 @@
+// The options table and the reading of values. No malloc: the library calls this before it has one.
+#include "allocator/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct tm_option tm_options[TM_OPTIONS] = {
+	[TM_OPT_DRAM] = {"dram", "TIERMEM_DRAM", "SIZE", "unlimited", TM_OPT_SIZE,
+			 "DRAM the program may hold; 0: all of it on PMEM"},
+	[TM_OPT_PMEM_PATH] = {"pmem", "TIERMEM_PMEM", "PATH", "memfd:", TM_OPT_PMEM,
+			      "devdax device, file on fsdax, or memfd:[SIZE] (no device)"},
+	[TM_OPT_GRANULE] = {"granule", "TIERMEM_GRANULE", "SIZE", "64K", TM_OPT_POWER2,
+			    "unit that migrates: a power of two, 4K to 4M"},
+	[TM_OPT_POLICY_NAME] = {"policy", "TIERMEM_POLICY", "NAME", "hotness", TM_OPT_POLICY,
+				"static (placement only) or hotness"},
+	[TM_OPT_STATS] = {"stats", "TIERMEM_STATS", "FILE", "", TM_OPT_TEXT,
+			  "write statistics as JSON to FILE at exit"},
+	[TM_OPT_SMALL_MAX] = {"small-max", "TIERMEM_SMALL_MAX", "SIZE", "512", TM_OPT_SIZE,
+			      "allocations below SIZE are small: DRAM first"},
+	[TM_OPT_BUFFER_MIN] = {"buffer-min", "TIERMEM_BUFFER_MIN", "SIZE", "8K", TM_OPT_SIZE,
+			       "allocations from SIZE on are buffers: DRAM after the small ones"},
+	[TM_OPT_LARGE_MIN] = {"large-min", "TIERMEM_LARGE_MIN", "SIZE", "256K", TM_OPT_SIZE,
+			      "allocations from SIZE on (hash tables) count as small"},
+	[TM_OPT_RESERVE] = {NULL, "TIERMEM_RESERVE", "SIZE", "64G", TM_OPT_SIZE,
+			    "address space per zone"},
+	[TM_OPT_ARENAS] = {NULL, "TIERMEM_ARENAS", "N", "0", TM_OPT_COUNT,
+			   "jemalloc arenas; 0: one per CPU, at most 8"},
+	[TM_OPT_HINT_RATE] = {"hint-rate", "TIERMEM_HINT_RATE", "N", "200", TM_OPT_COUNT,
+			      "hint faults per second at most; 0: no tracking"},
+	[TM_OPT_BANDWIDTH] = {"bandwidth", "TIERMEM_BANDWIDTH", "SIZE", "64M", TM_OPT_SIZE,
+			      "bytes per second that migration may move"},
+	[TM_OPT_TEST_MIGRATE] = {NULL, "TIERMEM_TEST_MIGRATE", "random", "", TM_OPT_TEXT,
+				 "test hook: migrate random granules without pause"},
+};
+
+bool tm_parse_size(const char *text, uint64_t *bytes)
+{
+	char *end;
+	unsigned shift = 0;
+
+	if (!strcmp(text, "unlimited")) {
+		*bytes = TM_UNLIMITED;
+		return true;
+	}
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	uint64_t value = strtoull(text, &end, 10);
+	if (errno)
+		return false;
+	switch (*end) {
+	case 'T':
+	case 't':
+		shift += 10; // fall through
+	case 'G':
+	case 'g':
+		shift += 10; // fall through
+	case 'M':
+	case 'm':
+		shift += 10; // fall through
+	case 'K':
+	case 'k':
+		shift += 10;
+		end++;
+		break;
+	default:
+		break;
+	}
+	if (*end || (value << shift) >> shift != value)
+		return false;
+	*bytes = value << shift;
+	return true;
+}
+
+bool tm_option_check(const struct tm_option *option, const char *value, char *why, size_t size)
+{
+	uint64_t bytes;
+	char *end;
+
+	switch (option->kind) {
+	case TM_OPT_SIZE:
+		if (tm_parse_size(value, &bytes))
+			return true;
+		snprintf(why, size, "'%s' is not a size; give bytes or a number with K, M or G, as in 32M", value);
+		return false;
+	case TM_OPT_POWER2:
+		if (tm_parse_size(value, &bytes) && bytes >= 4096 && bytes <= 4 << 20 && !(bytes & (bytes - 1)))
+			return true;
+		snprintf(why, size, "'%s' is not a power of two from 4K to 4M", value);
+		return false;
+	case TM_OPT_COUNT:
+		errno = 0;
+		bytes = strtoull(value, &end, 10);
+		if (*value >= '0' && *value <= '9' && !*end && !errno && bytes <= 1000000)
+			return true;
+		snprintf(why, size, "'%s' is not a number from 0 to 1000000", value);
+		return false;
+	case TM_OPT_PMEM:
+		if (!strncmp(value, "memfd:", 6) && value[6]) {
+			if (tm_parse_size(value + 6, &bytes) && bytes && bytes != TM_UNLIMITED)
+				return true;
+			snprintf(why, size, "'%s' is not a size; write for example memfd:2G", value + 6);
+			return false;
+		}
+		if (*value)
+			return true;
+		snprintf(why, size, "a path is missing");
+		return false;
+	case TM_OPT_POLICY:
+		if (!strcmp(value, "static") || !strcmp(value, "hotness"))
+			return true;
+		snprintf(why, size, "no policy '%s'; there are static and hotness", value);
+		return false;
+	case TM_OPT_TEXT:
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,196 @@
+// The operating system, behind os.h: raw system calls only, no malloc.
+#include "allocator/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+void *tm_os_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	return (void *)syscall(SYS_mmap, addr, size, prot, flags, fd, offset);
+}
+
+int tm_os_munmap(void *addr, size_t size)
+{
+	return (int)syscall(SYS_munmap, addr, size);
+}
+
+int tm_os_mprotect(void *addr, size_t size, int prot)
+{
+	return (int)syscall(SYS_mprotect, addr, size, prot);
+}
+
+int tm_os_madvise(void *addr, size_t size, int advice)
+{
+	return (int)syscall(SYS_madvise, addr, size, advice);
+}
+
+void *tm_os_mremap(void *old, size_t old_size, size_t new_size, int flags, void *addr)
+{
+	return (void *)syscall(SYS_mremap, old, old_size, new_size, flags, addr);
+}
+
+void *tm_os_reserve(size_t size)
+{
+	void *p = tm_os_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+bool tm_os_anonymous(void *addr, size_t size, int prot)
+{
+	return tm_os_mmap(addr, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t tm_os_now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t tm_os_thread_cpu_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t tm_os_ram_bytes(void)
+{
+	struct sysinfo info;
+	return sysinfo(&info) ? 1u << 30 : (uint64_t)info.totalram * info.mem_unit;
+}
+
+ssize_t tm_os_read_file(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got, n = 0;
+
+	text[0] = 0;
+	if (fd < 0)
+		return -errno;
+	while ((size_t)n + 1 < size && (got = read(fd, text + n, size - 1 - (size_t)n)) > 0)
+		n += got;
+	text[n] = 0;
+	close(fd);
+	return n;
+}
+
+int tm_os_high_fd(int fd)
+{
+	struct rlimit limit;
+	int low = 900;
+
+	if (fd < 0)
+		return fd;
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < 1000)
+		low = limit.rlim_cur > 64 ? (int)limit.rlim_cur - 32 : 3;
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, low);
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}
+
+int tm_os_uffd(bool remap)
+{
+	struct uffdio_api api = {.api = UFFD_API, .features = remap ? UFFD_FEATURE_EVENT_REMAP : 0};
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 && errno == EPERM) {
+		int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+		if (dev >= 0) {
+			fd = ioctl(dev, _IO(0xAA, 0x00), O_CLOEXEC | O_NONBLOCK); // USERFAULTFD_IOC_NEW
+			close(dev);
+		} else {
+			errno = EPERM;
+		}
+	}
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, UFFDIO_API, &api)) {
+		int error = errno;
+		close(fd);
+		return -error;
+	}
+	return tm_os_high_fd(fd);
+}
+
+int tm_os_uffd_register(int uffd, void *addr, size_t size)
+{
+	struct uffdio_register r = {.range = {(uintptr_t)addr, size}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+	return ioctl(uffd, UFFDIO_REGISTER, &r) ? -errno : 0;
+}
+
+int tm_os_uffd_unregister(int uffd, void *addr, size_t size)
+{
+	struct uffdio_range r = {(uintptr_t)addr, size};
+	return ioctl(uffd, UFFDIO_UNREGISTER, &r) ? -errno : 0;
+}
+
+int tm_os_uffd_wake(int uffd, void *addr, size_t size)
+{
+	struct uffdio_range r = {(uintptr_t)addr, size};
+	return ioctl(uffd, UFFDIO_WAKE, &r) ? -errno : 0;
+}
+
+int tm_os_uffd_copy(int uffd, void *to, const void *from, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		struct uffdio_copy c = {.dst = (uintptr_t)to + done, .src = (uintptr_t)from + done, .len = size - done};
+		if (!ioctl(uffd, UFFDIO_COPY, &c))
+			return 0;
+		if (errno != EAGAIN && errno != EEXIST)
+			return -errno;
+		if (c.copy > 0)
+			done += (size_t)c.copy;
+		else if (errno == EEXIST)
+			done += TM_PAGE;
+	}
+	// The last piece may have ended in EEXIST, which wakes nobody.
+	tm_os_uffd_wake(uffd, to, size);
+	return 0;
+}
+
+static void log_line(const char *format, va_list args)
+{
+	char line[512] = "tiermem: ";
+	int n = vsnprintf(line + 9, sizeof(line) - 10, format, args);
+
+	n = n < 0 ? 9 : n + 9 > (int)sizeof(line) - 2 ? (int)sizeof(line) - 2 : n + 9;
+	line[n++] = '\n';
+	ssize_t ignored = write(STDERR_FILENO, line, (size_t)n);
+	(void)ignored;
+}
+
+void tm_log(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	log_line(format, args);
+	va_end(args);
+}
+
+void tm_die(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	log_line(format, args);
+	va_end(args);
+	_exit(1);
+}

@@ -1,0 +1,46 @@
+// Every call to the operating system that the library makes on memory, devices and userfaultfd. Raw system
+// calls: the libc wrappers of mmap and friends are the ones that tiermem replaces.
+#ifndef TIERMEM_OS_H
+#define TIERMEM_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define TM_PAGE ((size_t)4096)
+
+// As mmap(2), munmap(2), mprotect(2), madvise(2) and mremap(2), errno and all.
+void *tm_os_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset);
+int tm_os_munmap(void *addr, size_t size);
+int tm_os_mprotect(void *addr, size_t size, int prot);
+int tm_os_madvise(void *addr, size_t size, int advice);
+void *tm_os_mremap(void *old, size_t old_size, size_t new_size, int flags, void *addr);
+
+// Reserves address space, readable and writable, that takes no memory until touched; NULL: none left.
+void *tm_os_reserve(size_t size);
+// Puts untouched anonymous memory at exactly [addr, addr+size).
+bool tm_os_anonymous(void *addr, size_t size, int prot);
+
+uint64_t tm_os_now_ns(void);
+uint64_t tm_os_thread_cpu_ns(void);
+uint64_t tm_os_ram_bytes(void);
+// Reads a small file; returns its length (text is always terminated) or -errno.
+ssize_t tm_os_read_file(const char *path, char *text, size_t size);
+// Moves a descriptor to a high number, out of the program's way, closed on exec.
+int tm_os_high_fd(int fd);
+
+// A userfaultfd that sees the kernel's own accesses too; remap: it reports mremap (UFFD_FEATURE_EVENT_REMAP). -errno.
+int tm_os_uffd(bool remap);
+int tm_os_uffd_register(int uffd, void *addr, size_t size);
+int tm_os_uffd_unregister(int uffd, void *addr, size_t size);
+int tm_os_uffd_wake(int uffd, void *addr, size_t size);
+// Copies to missing pages and wakes who waits; pages that are there already are left alone. 0 or -errno.
+int tm_os_uffd_copy(int uffd, void *to, const void *from, size_t size);
+
+// One line on stderr, "tiermem: ...", written without malloc or stdio.
+void tm_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+// The same and the end of the process, status 1.
+void tm_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#endif

@@ -1,0 +1,27 @@
+// The interface of a policy: it sees samples of heat and decides what migrates. Called by the worker thread only.
+#ifndef TIERMEM_POLICY_H
+#define TIERMEM_POLICY_H
+
+#include "allocator/hint.h"
+
+#include <stdint.h>
+
+#define TM_FOREVER UINT64_MAX
+
+struct tm_policy {
+	const char *name;
+	bool hints; // wants samples
+	// One sample of the tracker.
+	void (*sample)(const struct tm_hint_result *result);
+	// Migrates what is due, within its bandwidth. Returns in how many ns it wants to be called again at the latest,
+	// TM_FOREVER: when tm_kick() is called. Engine held.
+	uint64_t (*tick)(uint64_t now_ns);
+	// True while more samples would help; false: it has found nothing to gain (the tracker then backs off).
+	bool (*curious)(void);
+};
+
+extern const struct tm_policy tm_policy_static, tm_policy_hotness;
+// The one in use.
+extern const struct tm_policy *tm_policy;
+
+#endif

@@ -1,0 +1,227 @@
+// The default policy. In this order, within the migration bandwidth:
+//   repair    small allocations and buffers that found no DRAM are promoted, values make room for them;
+//   headroom  while the program grows, a little DRAM is kept free for its small zone;
+//   fill      when it has stopped growing, free DRAM is filled with values;
+//   exchange  regions of neighbouring granules that are known to be hot trade places with cold ones.
+//
+// Heat of a region: the mean of ln(delay to the touch) over its last samples, relative to the samples of all regions at that
+// time (so that a program that pauses looks no different). One delay says little: for equal heat it is exponential, and
+// ln(delay) has a variance of pi^2/6. The exchange asks for a factor of two beyond the error of both means (the
+// hysteresis); the whole is worth sampling only while the variance over all samples exceeds pi^2/6.
+#include "allocator/policy.h"
+#include "allocator/core.h"
+#include "allocator/migrate.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define REGION       64 // granules
+#define KNOWN        1024
+#define VARIANCE     1.6449
+#define DEVIATION    1.2826
+#define GROWTH_NS    UINT64_C(2000000000)
+#define TICK_NS      UINT64_C(200000000)
+#define IDLE_TICK_NS UINT64_C(1000000000)
+
+struct region {
+	float mean;
+	uint16_t count;
+};
+
+static struct region *regions;      // of the whole table
+static size_t known[KNOWN], known_n; // those with samples
+static double level, mean, square;  // ln(delay): recent mean; of deviations: mean and mean square
+static unsigned level_n, total_n;
+static uint64_t last_ns, last_commits, growth_ns;
+static double budget; // bytes
+static size_t hand;
+static size_t repair_hand[TM_ZONES];
+
+static void sample(const struct tm_hint_result *r)
+{
+	enum tm_zone zone = tm_zone_of(r->g);
+
+	if (zone != TM_BULK && zone != TM_MMAP)
+		return;
+	if (!regions)
+		regions = tm_os_reserve(((TM_ZONES * tm.zone_bytes) >> tm.shift) / REGION * sizeof(*regions));
+	if (!regions)
+		return;
+	double x = log(((double)r->delay_ns + 1000) * (r->touched ? 1e-9 : 2e-9));
+	double deviation = level_n ? x - level : 0;
+	if (level_n < 32)
+		level_n++;
+	level += (x - level) / level_n;
+	if (total_n < 256)
+		total_n++;
+	mean += (deviation - mean) / total_n;
+	square += (deviation * deviation - square) / total_n;
+
+	size_t i = r->g / REGION;
+	struct region *region = &regions[i];
+	if (!region->count) {
+		if (known_n < KNOWN)
+			known[known_n++] = i;
+		else
+			known[(size_t)rand() % KNOWN] = i;
+	}
+	if (region->count < 16)
+		region->count++;
+	region->mean += (float)(deviation - region->mean) / region->count;
+}
+
+static bool curious(void)
+{
+	// Three standard errors of a variance whose distribution has excess kurtosis 2.4.
+	return total_n >= 32 && square - mean * mean > VARIANCE * (1 + 3 * sqrt(4.4 / total_n));
+}
+
+// The known region with granules of a state whose mean is lowest (sign 1) or highest (-1); SIZE_MAX: none.
+static size_t extreme(enum tm_granule_state state, int sign, size_t *granule)
+{
+	size_t best = SIZE_MAX;
+
+	for (size_t k = 0; k < known_n; k++) {
+		const struct region *r = &regions[known[k]];
+		if (r->count < 2 || (best != SIZE_MAX && (float)sign * r->mean >= (float)sign * regions[best].mean))
+			continue;
+		for (size_t g = known[k] * REGION; g < (known[k] + 1) * REGION; g++) {
+			if (tm.table[g].state == state && tm_movable(&tm.table[g])) {
+				best = known[k];
+				*granule = g;
+				break;
+			}
+		}
+	}
+	return best;
+}
+
+// Next granule from the hand on in a zone that is in a state, going round once; SIZE_MAX: none.
+static size_t scan(enum tm_zone zone, enum tm_granule_state state, size_t *at)
+{
+	size_t first = tm_zone_first(zone), end = tm_zone_end(zone);
+
+	if (*at < first || *at >= end)
+		*at = first;
+	for (size_t n = end - first; n; n--) {
+		size_t g = (*at)++;
+		if (*at == end)
+			*at = first;
+		if (tm.table[g].state == state && tm_movable(&tm.table[g]))
+			return g;
+	}
+	return SIZE_MAX;
+}
+
+// Demotes up to n granules of values or mappings, the coldest known, else in turn. Returns how many.
+static size_t make_room(size_t n)
+{
+	size_t g = SIZE_MAX;
+
+	if (!known_n || extreme(TM_DRAM, -1, &g) == SIZE_MAX)
+		g = scan(TM_BULK, TM_DRAM, &hand);
+	if (g == SIZE_MAX)
+		g = scan(TM_MMAP, TM_DRAM, &repair_hand[TM_MMAP]);
+	size_t moved = g == SIZE_MAX ? 0 : tm_demote(g, n);
+	budget -= (double)(moved << tm.shift);
+	return moved;
+}
+
+static size_t bring(size_t g, size_t n)
+{
+	size_t moved = tm_promote(g, n);
+	budget -= (double)(moved << tm.shift);
+	return moved;
+}
+
+static bool repair(void)
+{
+	bool any = false;
+
+	for (int z = TM_SMALL; z <= TM_BUFFER; z++) {
+		while (tm.count.granules[1][z] && budget > 0) {
+			size_t g = scan((enum tm_zone)z, TM_PMEM, &repair_hand[z]);
+			if (g == SIZE_MAX)
+				break;
+			if (!bring(g, tm_migrate_run()) && (!make_room(tm_migrate_run()) || !bring(g, tm_migrate_run())))
+				return any;
+			any = true;
+		}
+	}
+	return any;
+}
+
+static bool headroom(void)
+{
+	bool any = false;
+
+	while (budget > 0 && tm_quota_free() < tm_quota_slack()) {
+		if (!make_room((size_t)(tm_quota_slack() - tm_quota_free())))
+			break;
+		any = true;
+	}
+	return any;
+}
+
+static bool fill(void)
+{
+	bool any = false;
+
+	while (budget > 0 && tm_quota_free() > tm_quota_slack() + 1) {
+		size_t g = SIZE_MAX, n = (size_t)(tm_quota_free() - tm_quota_slack() - 1);
+		if (!known_n || extreme(TM_PMEM, 1, &g) == SIZE_MAX)
+			g = scan(TM_BULK, TM_PMEM, &hand);
+		if (g == SIZE_MAX)
+			g = scan(TM_MMAP, TM_PMEM, &repair_hand[TM_MMAP]);
+		if (g == SIZE_MAX || !bring(g, n))
+			break;
+		any = true;
+	}
+	return any;
+}
+
+static bool exchange(void)
+{
+	size_t hot_g, cold_g;
+	bool any = false;
+
+	while (budget > 0 && known_n) {
+		size_t hot = extreme(TM_PMEM, 1, &hot_g), cold = extreme(TM_DRAM, -1, &cold_g);
+		if (hot == SIZE_MAX || cold == SIZE_MAX)
+			break;
+		double error = DEVIATION * (1 / sqrt(regions[hot].count) + 1 / sqrt(regions[cold].count));
+		if (regions[cold].mean - regions[hot].mean < M_LN2 + error)
+			break;
+		if (!make_room(tm_migrate_run()) || !bring(hot_g, tm_migrate_run()))
+			break;
+		any = true;
+	}
+	return any;
+}
+
+static uint64_t tick(uint64_t now)
+{
+	if (!tm.uffd_works || !tm.quota || tm.quota == TM_UNLIMITED || !tm.count.total[1])
+		return TM_FOREVER;
+	double rate = 64 << 20;
+	uint64_t bytes;
+	if (tm_parse_size(tm.value[TM_OPT_BANDWIDTH], &bytes))
+		rate = (double)bytes;
+	budget += rate * (double)(now - last_ns) * 1e-9;
+	if (budget > rate / 4)
+		budget = rate / 4;
+	last_ns = now;
+	if (tm.count.commits - last_commits > 32) { // connections come and go: that is not growth
+		growth_ns = now;
+		last_commits = tm.count.commits;
+	}
+	tm.grown_up = now - growth_ns > GROWTH_NS;
+
+	bool busy = repair();
+	busy |= tm.grown_up ? fill() : headroom();
+	busy |= exchange();
+	return busy ? TICK_NS / 4 : tm.grown_up ? IDLE_TICK_NS : TICK_NS;
+}
+
+const struct tm_policy tm_policy_hotness = {
+	.name = "hotness", .hints = true, .sample = sample, .tick = tick, .curious = curious};

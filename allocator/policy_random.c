@@ -1,0 +1,50 @@
+// For tests (TIERMEM_TEST_MIGRATE=random): moves random granules of all zones as fast as it can, and detaches some.
+#include "allocator/policy_random.h"
+#include "allocator/core.h"
+#include "allocator/migrate.h"
+
+static uint64_t seed = 0x9e3779b97f4a7c15u;
+
+static uint64_t random64(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	return seed ^= seed << 17;
+}
+
+static void sample(const struct tm_hint_result *result)
+{
+}
+
+static bool curious(void)
+{
+	return false;
+}
+
+static uint64_t tick(uint64_t now)
+{
+	struct tm_hint_result result;
+
+	if (!tm.uffd_works)
+		return TM_FOREVER;
+	for (int i = 0; i < 64; i++) {
+		uint64_t r = random64();
+		enum tm_zone zone = (enum tm_zone)(r % TM_ZONES);
+		size_t first = tm_zone_first(zone), n = tm_zone_end(zone) - first;
+		size_t g = n ? first + (r >> 16) % n : first;
+		if (!n)
+			continue;
+		if ((r & 0xf0) == 0)
+			tm_hint_set(g);
+		else if (tm.table[g].state == TM_DRAM)
+			tm_demote(g, 1 + (r >> 8) % 8);
+		else if (tm.table[g].state == TM_PMEM)
+			tm_promote(g, 1 + (r >> 8) % 8);
+	}
+	while (tm_hint_next(&result))
+		continue;
+	tm_hint_expire(1000000);
+	return tm.count.total[0] + tm.count.total[1] ? 0 : 1000000;
+}
+
+const struct tm_policy tm_policy_random = {.name = "random", .hints = false, .sample = sample, .tick = tick, .curious = curious};

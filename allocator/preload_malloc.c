@@ -1,0 +1,172 @@
+// The malloc family. Small and large requests go to jemalloc as they are; requests of the zones in between to their
+// own arenas. One comparison tells; before the library is ready it is always true, so the first call sets up.
+#include "allocator/arena.h"
+#include "allocator/core.h"
+#include "allocator/init.h"
+#include "allocator/jem.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Requests of lo <= size < lo+span have zones of their own. At first all of them are "special".
+static size_t lo, span = SIZE_MAX, buffer_min;
+// The addresses of those zones.
+static uintptr_t special_base, special_bytes;
+
+void *reallocarray(void *p, size_t n, size_t size);
+int posix_memalign(void **out, size_t alignment, size_t size);
+
+void tm_malloc_zones(size_t from, size_t middle, size_t to, uintptr_t base, uintptr_t bytes)
+{
+	buffer_min = middle;
+	special_base = base;
+	special_bytes = bytes;
+	lo = from;
+	span = to > from ? to - from : 0;
+}
+
+static inline bool special_size(size_t size)
+{
+	return __builtin_expect(size - lo < span, 0);
+}
+
+static inline bool special_address(const void *p)
+{
+	return (uintptr_t)p - special_base < special_bytes;
+}
+
+static bool still_special(size_t size)
+{
+	return tm_init_heap() && special_size(size);
+}
+
+static __attribute__((noinline)) void *special_malloc(size_t size, int flags)
+{
+	if (!still_special(size))
+		return flags & MALLOCX_ZERO ? je_calloc(1, size) : je_malloc(size);
+	void *p = je_mallocx(size, tm_arena_flags(size) | flags);
+	if (!p)
+		errno = ENOMEM;
+	return p;
+}
+
+void *malloc(size_t size)
+{
+	return special_size(size) ? special_malloc(size, 0) : je_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return special_size(bytes) ? special_malloc(bytes, MALLOCX_ZERO) : je_calloc(1, bytes);
+}
+
+void free(void *p)
+{
+	if (__builtin_expect(special_address(p), 0))
+		je_dallocx(p, tm_arena_free_flags());
+	else
+		je_free(p);
+}
+
+void *realloc(void *p, size_t size)
+{
+	if (!p)
+		return malloc(size);
+	if (!size) {
+		free(p);
+		return NULL;
+	}
+	bool from = special_address(p), to = special_size(size) && still_special(size);
+	if (!from && !to)
+		return je_realloc(p, size);
+	size_t old = je_sallocx(p, 0);
+	if (from && to && (old >= buffer_min) == (size >= buffer_min)) {
+		void *q = je_rallocx(p, size, tm_arena_flags(size));
+		if (!q)
+			errno = ENOMEM;
+		return q;
+	}
+	// It changes its zone: it moves.
+	void *q = malloc(size);
+	if (q) {
+		memcpy(q, p, old < size ? old : size);
+		free(p);
+	}
+	return q;
+}
+
+void *reallocarray(void *p, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return realloc(p, bytes);
+}
+
+int posix_memalign(void **out, size_t alignment, size_t size)
+{
+	if (!special_size(size) || !still_special(size))
+		return je_posix_memalign(out, alignment, size);
+	if (alignment < sizeof(void *) || alignment & (alignment - 1))
+		return EINVAL;
+	void *p = je_mallocx(size, tm_arena_flags(size) | MALLOCX_ALIGN(alignment));
+	if (!p)
+		return ENOMEM;
+	*out = p;
+	return 0;
+}
+
+// glibc rounds a strange alignment up; a power of two is what jemalloc wants.
+void *memalign(size_t alignment, size_t size)
+{
+	void *p;
+	size_t power = sizeof(void *);
+
+	while (power < alignment && power)
+		power <<= 1;
+	int error = power ? posix_memalign(&p, power, size) : EINVAL;
+	if (error) {
+		errno = error;
+		return NULL;
+	}
+	return p;
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+	if (!alignment || alignment & (alignment - 1)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return memalign(alignment, size);
+}
+
+void *valloc(size_t size)
+{
+	return memalign(TM_PAGE, size);
+}
+
+void *pvalloc(size_t size)
+{
+	if (size > SIZE_MAX - TM_PAGE) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return memalign(TM_PAGE, (size + TM_PAGE - 1) & ~(TM_PAGE - 1));
+}
+
+size_t malloc_usable_size(void *p)
+{
+	return je_malloc_usable_size(p);
+}

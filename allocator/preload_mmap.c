@@ -1,0 +1,118 @@
+// mmap and its relatives. Private anonymous memory of some size is captured; everything else goes to the kernel as it
+// is. No dlsym here, no malloc: jemalloc-linked programs would deadlock.
+//
+// Not captured: MAP_FIXED, stacks, huge pages, locked, executable and PROT_NONE mappings, those under 64 KiB or a granule.
+#include "allocator/core.h"
+#include "allocator/mmap_zone.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#define REFUSED (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB | MAP_LOCKED | MAP_32BIT)
+
+void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	if ((flags & (MAP_PRIVATE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) && !(flags & (REFUSED | MAP_SHARED)) &&
+	    prot != PROT_NONE && !(prot & ~(PROT_READ | PROT_WRITE))) {
+		void *p = tm_mmap_capture(size, prot);
+		if (p)
+			return p;
+	}
+	if (flags & MAP_FIXED && size && tm_mmap_owns(addr, size) && !tm.child)
+		tm_mmap_release(addr, size, true);
+	return tm_os_mmap(addr, size, prot, flags, fd, offset);
+}
+
+void *mmap64(void *addr, size_t size, int prot, int flags, int fd, off_t offset) __attribute__((alias("mmap")));
+
+int munmap(void *addr, size_t size)
+{
+	if (!tm_mmap_owns(addr, size) || tm.child)
+		return tm_os_munmap(addr, size);
+	if (!size || (uintptr_t)addr & (TM_PAGE - 1)) {
+		errno = EINVAL;
+		return -1;
+	}
+	tm_mmap_release(addr, size, false);
+	return 0;
+}
+
+int mprotect(void *addr, size_t size, int prot)
+{
+	if (!tm_mmap_owns(addr, size) || tm.child || (uintptr_t)addr & (TM_PAGE - 1))
+		return tm_os_mprotect(addr, size, prot);
+	return tm_mmap_protect(addr, size, prot);
+}
+
+int madvise(void *addr, size_t size, int advice)
+{
+	if (!tm_mmap_owns(addr, size) || tm.child || !size || (uintptr_t)addr & (TM_PAGE - 1))
+		return tm_os_madvise(addr, size, advice);
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_FREE:
+		tm_mmap_drop(addr, size);
+		return 0;
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_WILLNEED:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+	case MADV_DODUMP:
+	case MADV_DONTDUMP:
+		return 0; // hints about memory that is placed by other rules
+	default: // MADV_DONTFORK and the like belong to the mapping: it stays
+		tm_mmap_pin(addr, size);
+		return tm_os_madvise(addr, size, advice);
+	}
+}
+
+// Captured memory moves by copying: new memory, what was touched, and the old goes.
+static void *remap_captured(void *old, size_t old_size, size_t new_size, int flags, void *new_addr)
+{
+	void *to;
+
+	if (new_size <= old_size && !(flags & MREMAP_FIXED)) {
+		size_t keep = (new_size + TM_PAGE - 1) & ~(TM_PAGE - 1);
+		if (old_size > keep)
+			munmap((char *)old + keep, old_size - keep);
+		return old;
+	}
+	if (!(flags & MREMAP_MAYMOVE) || flags & MREMAP_DONTUNMAP) {
+		errno = flags & MREMAP_DONTUNMAP ? EINVAL : ENOMEM;
+		return MAP_FAILED;
+	}
+	if (flags & MREMAP_FIXED)
+		to = mmap(new_addr, new_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	else
+		to = mmap(NULL, new_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (to == MAP_FAILED)
+		return to;
+	tm_mmap_copy(to, old, old_size < new_size ? old_size : new_size);
+	munmap(old, old_size);
+	return to;
+}
+
+void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...)
+{
+	void *new_addr = NULL;
+
+	if (flags & MREMAP_FIXED) {
+		va_list args;
+		va_start(args, flags);
+		new_addr = va_arg(args, void *);
+		va_end(args);
+	}
+	if (old_size && new_size && tm_mmap_owns(old, old_size) && !tm.child && !((uintptr_t)old & (TM_PAGE - 1)))
+		return remap_captured(old, old_size, new_size, flags, new_addr);
+	if (flags & MREMAP_FIXED && tm_mmap_owns(new_addr, new_size) && !tm.child)
+		tm_mmap_release(new_addr, new_size, true);
+	return tm_os_mremap(old, old_size, new_size, flags, new_addr);
+}

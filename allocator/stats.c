@@ -1,0 +1,111 @@
+// Statistics as JSON, without malloc: snprintf into a buffer.
+#include "allocator/stats.h"
+#include "allocator/core.h"
+#include "allocator/policy.h"
+#include "allocator/tier_pmem.h"
+#include "allocator/track_hint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char *program_invocation_short_name;
+
+static const char *const zone_names[TM_ZONES] = {"small", "buffer", "bulk", "mmap"};
+
+struct out {
+	char *text;
+	size_t size, used;
+};
+
+static void put(struct out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(struct out *o, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	int n = vsnprintf(o->text + o->used, o->size - o->used, format, args);
+	va_end(args);
+	if (n > 0)
+		o->used = o->used + (size_t)n < o->size ? o->used + (size_t)n : o->size - 1;
+}
+
+static void put_string(struct out *o, const char *s)
+{
+	put(o, "\"");
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			put(o, "\\%c", *s);
+		else if ((unsigned char)*s < 32)
+			put(o, "\\u%04x", (unsigned char)*s);
+		else
+			put(o, "%c", *s);
+	}
+	put(o, "\"");
+}
+
+size_t tm_stats_json(char *text, size_t size)
+{
+	struct out o = {text, size, 0};
+
+	tm_lock();
+	struct tm_counters c = tm.count;
+	uint64_t vmas = tm.vmas;
+	tm_unlock();
+	uint64_t heap = 0;
+	for (int z = TM_SMALL; z <= TM_BULK; z++)
+		heap += c.granules[0][z] + c.granules[1][z];
+
+	put(&o, "{\"schema\":1,\"pid\":%d,\"program\":", tm.pid);
+	put_string(&o, program_invocation_short_name ? program_invocation_short_name : "?");
+	put(&o, ",\"granule_bytes\":%zu,\"dram_quota_bytes\":", tm.granule);
+	if (tm.quota == TM_UNLIMITED)
+		put(&o, "null");
+	else
+		put(&o, "%" PRIu64, tm.quota_bytes);
+	put(&o, ",\"policy\":\"%s\",\"pmem\":{\"kind\":\"%s\",\"path\":", tm.value[TM_OPT_POLICY_NAME],
+	    tm_pmem_kind_name(tm_pmem.kind));
+	put_string(&o, tm_pmem.path);
+	put(&o, ",\"bytes\":%" PRIu64 "},\"tiers\":{", tm_pmem.bytes);
+	for (int t = 0; t < 2; t++)
+		put(&o, "%s\"%s\":{\"granules\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"peak_bytes\":%" PRIu64 "}", t ? "," : "",
+		    t ? "pmem" : "dram", c.total[t], c.total[t] << tm.shift, c.peak[t] << tm.shift);
+	put(&o, "},\"migrations\":{\"possible\":%s,\"promoted\":%" PRIu64 ",\"demoted\":%" PRIu64 ",\"failed\":%" PRIu64
+		",\"promoted_bytes\":%" PRIu64 ",\"demoted_bytes\":%" PRIu64 "}",
+	    tm.uffd_works ? "true" : "false", c.promoted, c.demoted, c.failed, c.promoted << tm.shift, c.demoted << tm.shift);
+	put(&o, ",\"faults\":{\"first_touch\":%" PRIu64 ",\"hint\":%" PRIu64 ",\"waited\":%" PRIu64 "}", c.first_touch, c.hint,
+	    c.waited);
+	put(&o, ",\"tracking\":{\"source\":\"%s\",\"cpu_ns\":%" PRIu64 "}",
+	    tm.uffd_works && tm_policy && tm_policy->hints ? "hint-fault" : "none", tm_track_cpu_ns());
+	put(&o, ",\"captured\":{\"heap_bytes\":%" PRIu64 ",\"mmap_bytes\":%" PRIu64 "},\"mappings\":%" PRIu64 ",\"zones\":[",
+	    heap << tm.shift, (c.granules[0][TM_MMAP] + c.granules[1][TM_MMAP]) << tm.shift, vmas);
+	for (int z = 0; z < TM_ZONES; z++)
+		put(&o, "%s{\"name\":\"%s\",\"dram_granules\":%" PRIu64 ",\"pmem_granules\":%" PRIu64 ",\"heat\":%.4f}", z ? "," : "",
+		    zone_names[z], c.granules[0][z], c.granules[1][z], tm_track_heat(z));
+	put(&o, "]}\n");
+	return o.used;
+}
+
+void tm_stats_write_file(void)
+{
+	static char text[8192];
+	const char *path = tm.value[TM_OPT_STATS];
+
+	if (!*path)
+		return;
+	size_t n = tm_stats_json(text, sizeof(text)), done = 0;
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	while (fd >= 0 && done < n) {
+		ssize_t w = write(fd, text + done, n - done);
+		if (w <= 0 && errno != EINTR)
+			break;
+		done += w > 0 ? (size_t)w : 0;
+	}
+	if (fd < 0 || done < n)
+		tm_log("cannot write the statistics to %s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}

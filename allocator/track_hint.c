@@ -1,0 +1,123 @@
+// The hint-fault tracker. Every tenth of a second it detaches as many random granules as the rate allows, most of them
+// values and mappings, on both tiers alike. While the policy sees nothing to gain, the rate halves with every epoch of samples
+// down to a few a second; it goes back up when there is something. It is also kept under 1 % of a core.
+#include "allocator/track_hint.h"
+#include "allocator/core.h"
+#include "allocator/policy.h"
+#include "allocator/uffd.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define TICK_NS   UINT64_C(100000000)
+#define EXPIRE_NS UINT64_C(2000000000)
+#define EPOCH     64
+#define RATE_MIN  2.0
+
+static uint64_t next_ns, start_ns, cpu_ns, seed = 88172645463325252u;
+static double rate, rate_max = -1, due;
+static unsigned samples;
+static double log_delay[TM_ZONES];
+static unsigned log_count[TM_ZONES];
+
+uint64_t tm_track_cpu_ns(void)
+{
+	return cpu_ns + tm_uffd_hint_cpu_ns();
+}
+
+double tm_track_heat(int zone)
+{
+	// E[ln delay] of an exponential with rate r is -ln r - 0.577.
+	return log_count[zone] ? exp(-log_delay[zone] - 0.5772) : 0;
+}
+
+static uint64_t random64(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	return seed ^= seed << 17;
+}
+
+// A random granule of a zone on a tier; SIZE_MAX: none found soon. Unlocked reads: tm_hint_set() checks.
+static size_t pick(enum tm_zone zone, enum tm_granule_state state)
+{
+	size_t first = tm_zone_first(zone), n = tm_zone_end(zone) - first;
+
+	for (int i = 0; n && i < 32; i++) {
+		size_t g = first + random64() % n;
+		if (tm.table[g].state == state)
+			return g;
+	}
+	return SIZE_MAX;
+}
+
+static void set_hints(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t r = random64();
+		enum tm_zone zone = TM_BULK;
+		uint64_t in_mmap = tm.count.granules[0][TM_MMAP] + tm.count.granules[1][TM_MMAP];
+		uint64_t in_bulk = tm.count.granules[0][TM_BULK] + tm.count.granules[1][TM_BULK];
+		if (r % 16 == 0)
+			zone = r & 16 ? TM_SMALL : TM_BUFFER;
+		else if (in_mmap + in_bulk && (r >> 8) % (in_mmap + in_bulk) < in_mmap)
+			zone = TM_MMAP;
+		size_t g = pick(zone, r & 32 ? TM_DRAM : TM_PMEM);
+		if (g != SIZE_MAX)
+			tm_hint_set(g);
+	}
+}
+
+static void collect(void)
+{
+	struct tm_hint_result result;
+
+	while (tm_hint_next(&result)) {
+		enum tm_zone zone = tm_zone_of(result.g);
+		double x = log(((double)result.delay_ns + 1000) * (result.touched ? 1e-9 : 2e-9));
+		if (log_count[zone] < 64)
+			log_count[zone]++;
+		log_delay[zone] += (x - log_delay[zone]) / log_count[zone];
+		tm_policy->sample(&result);
+		if (++samples < EPOCH)
+			continue;
+		samples = 0;
+		rate = tm_policy->curious() ? rate_max : rate / 2 < RATE_MIN ? RATE_MIN : rate / 2;
+	}
+}
+
+// Nothing to compare: no tracking.
+static bool pointless(void)
+{
+	return !tm.uffd_works || !tm_policy->hints || rate_max == 0 || tm.quota == TM_UNLIMITED || !tm.quota ||
+	       !tm.count.total[1] || !tm.count.total[0];
+}
+
+uint64_t tm_track_tick(uint64_t now)
+{
+	if (rate_max < 0) {
+		rate_max = rate = atof(tm.value[TM_OPT_HINT_RATE]);
+		start_ns = now;
+	}
+	if (pointless()) {
+		if (tm_hint_waiting())
+			tm_hint_expire(0);
+		return TM_FOREVER;
+	}
+	if (now < next_ns)
+		return next_ns - now;
+	uint64_t before = tm_os_thread_cpu_ns();
+	tm_hint_expire(EXPIRE_NS);
+	collect();
+	due += rate * (double)TICK_NS * 1e-9;
+	if (due > rate_max)
+		due = rate_max;
+	if (tm_track_cpu_ns() > (now - start_ns) / 100)
+		due = 0;
+	set_hints((unsigned)due);
+	due -= (unsigned)due;
+	cpu_ns += tm_os_thread_cpu_ns() - before;
+	uint64_t wait = rate >= 10 ? TICK_NS : (uint64_t)(1e9 / rate);
+	next_ns = now + wait;
+	return wait;
+}

@@ -1,0 +1,144 @@
+// The fault thread. It must always be able to go back to reading, because an mremap of a promotion waits until its report has
+// been read: it takes tm_lock only, which nobody holds across such an mremap.
+//
+// A report means, by the granule's state: TM_UNTOUCHED, the first touch of captured mmap memory: place it, and a run of
+// neighbours at once. TM_HINT_*: put it back. TM_MOVING, TM_FROZEN: who moves it will wake the thread that waits; note
+// the touch. Otherwise it has been dealt with since: wake.
+#include "allocator/uffd.h"
+#include "allocator/core.h"
+#include "allocator/frames.h"
+#include "allocator/hint.h"
+#include "allocator/tier_pmem.h"
+
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define ZERO_BYTES ((size_t)4 << 20)
+#define RUN_MAX    ((size_t)2 << 20)
+#define RUN_MIN    ((size_t)64 << 10)
+
+static char *zeros; // never written
+static size_t last_end, run_bytes = RUN_MIN;
+static _Atomic uint64_t hint_cpu_ns;
+
+uint64_t tm_uffd_hint_cpu_ns(void)
+{
+	return hint_cpu_ns;
+}
+
+bool tm_uffd_init(void)
+{
+	tm.uffd = tm_os_uffd(false);
+	tm.uffd_remap = tm.uffd < 0 ? -1 : tm_os_uffd(true);
+	zeros = tm_os_reserve(ZERO_BYTES);
+	tm.uffd_works = tm.uffd >= 0 && tm.uffd_remap >= 0 && zeros;
+	return tm.uffd_works;
+}
+
+// Untouched granules from g on, at most most.
+static size_t untouched_run(size_t g, size_t most)
+{
+	size_t n = 0, end = tm_zone_end(TM_MMAP);
+
+	while (n < most && g + n < end && tm.table[g + n].state == TM_UNTOUCHED &&
+	       (tm.table[g + n].flags & TM_PROT) == (tm.table[g].flags & TM_PROT))
+		n++;
+	return n;
+}
+
+// First touch: the granule and, when touches come in order, ever more of those behind it. tm_lock held.
+static void first_touch(size_t g)
+{
+	run_bytes = g == last_end ? (run_bytes < RUN_MAX ? run_bytes * 2 : RUN_MAX) : RUN_MIN;
+	size_t n = untouched_run(g, run_bytes >> tm.shift ? run_bytes >> tm.shift : 1);
+	uint32_t got, frame;
+	char *at = tm_address(g);
+
+	tm.count.first_touch++;
+	while (n > 1 && !tm_quota_take(TM_MMAP, n))
+		n /= 2;
+	bool dram = n > 1 || tm_quota_take(TM_MMAP, 1);
+	if (!dram) {
+		n = untouched_run(g, run_bytes >> tm.shift ? run_bytes >> tm.shift : 1);
+		frame = tm_frames_take((uint32_t)n, g && tm_frame_mapped(&tm.table[g - 1]) ? tm.table[g - 1].frame + 1 : TM_NO_FRAME,
+				       &got);
+		if (frame != TM_NO_FRAME) {
+			tm_pmem_zero(frame, got);
+			if (tm_pmem_map(at, frame, got, tm_prot(&tm.table[g]), true)) {
+				for (uint32_t i = 0; i < got; i++)
+					tm_set(g + i, TM_PMEM, frame + i, tm.table[g + i].flags);
+				tm_pmem_count(TM_MMAP, got);
+				tm_os_uffd_wake(tm.uffd, at, (size_t)got << tm.shift);
+				last_end = g + got;
+				return;
+			}
+			tm_frames_give(frame, got);
+		}
+		// Both tiers are full, and a touch cannot fail: DRAM it is, over the quota, and counted as a failure.
+		tm.count.failed++;
+		n = 1;
+		tm.count.total[0]++;
+		tm.count.granules[0][TM_MMAP]++;
+	}
+	for (size_t i = 0; i < n; i++)
+		tm_set(g + i, TM_DRAM, TM_NO_FRAME, tm.table[g + i].flags);
+	last_end = g + n;
+	tm_os_uffd_copy(tm.uffd, at, zeros, n << tm.shift);
+}
+
+static void fault(uintptr_t addr)
+{
+	size_t g = tm_index(addr);
+	struct tm_granule *t = &tm.table[g];
+
+	if (!tm_ours(addr))
+		return;
+	tm_lock();
+	switch ((enum tm_granule_state)t->state) {
+	case TM_UNTOUCHED:
+		first_touch(g);
+		break;
+	case TM_HINT_DRAM:
+	case TM_HINT_PMEM: {
+		uint64_t before = tm_os_thread_cpu_ns();
+		tm_hint_restore(g, true);
+		hint_cpu_ns += tm_os_thread_cpu_ns() - before + 5000; // and what waking up cost
+		break;
+	}
+	case TM_MOVING:
+		t->flags |= TM_FAULTED; // fall through
+	case TM_FROZEN:
+		tm.count.waited++;
+		break;
+	case TM_DRAM:
+		if (tm_zone_of(g) == TM_MMAP) { // a page given back by madvise within a granule, or just filled
+			tm_os_uffd_copy(tm.uffd, (void *)(addr & ~(TM_PAGE - 1)), zeros, TM_PAGE);
+			break;
+		} // fall through
+	default:
+		tm_os_uffd_wake(tm.uffd, (void *)(addr & ~(TM_PAGE - 1)), TM_PAGE);
+		tm_os_uffd_wake(tm.uffd_remap, (void *)(addr & ~(TM_PAGE - 1)), TM_PAGE);
+	}
+	tm_unlock();
+}
+
+void *tm_uffd_thread(void *unused)
+{
+	struct pollfd fds[2] = {{.fd = tm.uffd, .events = POLLIN}, {.fd = tm.uffd_remap, .events = POLLIN}};
+	static struct uffd_msg messages[32];
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return NULL;
+		for (int i = 0; i < 2; i++) {
+			ssize_t n = fds[i].revents & POLLIN ? read(fds[i].fd, messages, sizeof(messages)) : 0;
+			for (ssize_t k = 0; k < n / (ssize_t)sizeof(messages[0]); k++) {
+				if (messages[k].event == UFFD_EVENT_PAGEFAULT)
+					fault(messages[k].arg.pagefault.address);
+			}
+		}
+	}
+}

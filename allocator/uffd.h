@@ -1,0 +1,15 @@
+// The fault thread: resolves what userfaultfd reports.
+#ifndef TIERMEM_UFFD_H
+#define TIERMEM_UFFD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Opens both userfaultfds; false: denied, tm.uffd_works stays false.
+bool tm_uffd_init(void);
+// The thread's body.
+void *tm_uffd_thread(void *unused);
+// CPU time the fault thread spent on hints so far.
+uint64_t tm_uffd_hint_cpu_ns(void);
+
+#endif

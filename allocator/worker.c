@@ -1,0 +1,95 @@
+// The worker thread: sleeps until the policy or the tracker wants to be called, somebody kicks it, or a client asks.
+#include "allocator/worker.h"
+#include "allocator/control.h"
+#include "allocator/core.h"
+#include "allocator/migrate.h"
+#include "allocator/policy.h"
+#include "allocator/policy_random.h"
+#include "allocator/track_hint.h"
+#include "allocator/uffd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+const struct tm_policy *tm_policy = &tm_policy_static;
+
+static int kick_fd = -1;
+static atomic_bool sleeping; // until kicked: a write is needed to wake the worker
+
+void tm_kick(void)
+{
+	if (atomic_exchange(&sleeping, false)) {
+		uint64_t one = 1;
+		ssize_t ignored = write(kick_fd, &one, sizeof(one));
+		(void)ignored;
+	}
+}
+
+static void *work(void *unused)
+{
+	uint64_t drained;
+
+	for (;;) {
+		atomic_store(&sleeping, false);
+		tm_engine_take();
+		uint64_t now = tm_os_now_ns(), wait = tm_policy->tick(now), track = tm_track_tick(now);
+		tm_engine_give();
+		if (track < wait)
+			wait = track;
+		struct pollfd fds[2] = {{.fd = kick_fd, .events = POLLIN}, {.fd = tm_control_fd(), .events = POLLIN}};
+		struct timespec timeout = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
+		// A kick is for who sleeps long: policies that are called soon anyway do not need it.
+		if (wait > 20000000)
+			atomic_store(&sleeping, true);
+		if (ppoll(fds, 2, wait == TM_FOREVER ? NULL : &timeout, NULL) < 0 && errno != EINTR)
+			return NULL;
+		if (fds[0].revents & POLLIN && read(kick_fd, &drained, sizeof(drained)) < 0 && errno != EAGAIN)
+			return NULL;
+		if (fds[1].revents & POLLIN)
+			tm_control_serve();
+	}
+}
+
+static bool start_thread(void *(*body)(void *), const char *name)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 256 << 10);
+	int error = pthread_create(&thread, &attr, body, NULL);
+	pthread_attr_destroy(&attr);
+	if (error) {
+		errno = error;
+		return false;
+	}
+	pthread_setname_np(thread, name);
+	return true;
+}
+
+bool tm_worker_start(void)
+{
+	sigset_t all, before;
+	bool ok = true;
+
+	if (!strcmp(tm.value[TM_OPT_POLICY_NAME], "hotness"))
+		tm_policy = &tm_policy_hotness;
+	if (!strcmp(tm.value[TM_OPT_TEST_MIGRATE], "random"))
+		tm_policy = &tm_policy_random;
+	kick_fd = tm_os_high_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	if (kick_fd < 0)
+		return false;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (tm.uffd_works)
+		ok = start_thread(tm_uffd_thread, "tiermem-fault");
+	ok = ok && start_thread(work, "tiermem-work");
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	tm.engine_on = ok;
+	return ok;
+}

@@ -1,0 +1,10 @@
+// The worker thread: policy, tracking, control socket.
+#ifndef TIERMEM_WORKER_H
+#define TIERMEM_WORKER_H
+
+#include <stdbool.h>
+
+// Starts the fault thread and the worker. Signals stay with the program's own threads.
+bool tm_worker_start(void);
+
+#endif
