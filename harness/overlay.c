@@ -44,7 +44,7 @@ static int add_part(struct cpio *c, const char *from, const char *to, char *what
 		return -errno;
 	cpio_file(c, to, 0755, data, len);
 	free(data);
-	return c->err;
+	return 0;
 }
 
 int overlay_write(const char *out, const char *initrd, const char *script, size_t script_len, char *what)
@@ -76,7 +76,7 @@ int overlay_write(const char *out, const char *initrd, const char *script, size_
 		cpio_dir(&c, "tm/lib");
 		for (i = 0; i < COUNT(parts) && !err; i++)
 			err = add_part(&c, parts[i].from, parts[i].to, what);
-		if (!err) {
+		if (!err) { /* what was read is well, so an error is of the archive from here on */
 			snprintf(what, PATH_LEN, "%s", out);
 			cpio_file(&c, "tm/run", 0755, script, script_len);
 			err = cpio_end(&c);

@@ -64,11 +64,14 @@ int vm_start(struct vm *vm, const struct plan *p, const char *program, int cpu)
 	struct text script = {0};
 	struct arguments a = {0};
 	struct spawn s;
+	size_t i;
 	int err;
 
 	vm->started = now_seconds();
 	guest_script(&script, p, vm->config, vm->seed, vm->variant != NULL);
 	err = make_dirs(vm->dir);
+	for (i = 0; i < COUNT(logs); i++) /* of another database's run with the same number */
+		unlink(in_dir(vm, logs[i]));
 	if (!err) {
 		snprintf(what, sizeof(what), "%s", in_dir(vm, "run"));
 		err = write_file(what, script.s, script.len, 0755);

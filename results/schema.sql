@@ -76,7 +76,7 @@ CREATE TABLE IF NOT EXISTS vmrun (
 	started  TEXT NOT NULL,
 	seconds  REAL,                              -- of real time
 	dir      TEXT,
-	UNIQUE (run_id, config, repeat, variant)
+	UNIQUE (run_id, config, repeat, variant)    -- also the index by run
 );
 
 CREATE TABLE IF NOT EXISTS metric (
@@ -93,29 +93,31 @@ DROP VIEW IF EXISTS summary;
 DROP VIEW IF EXISTS summary_variants;
 DROP VIEW IF EXISTS repeats;
 CREATE VIEW repeats AS
-WITH ranked AS (
-	SELECT v.run_id, v.variant, v.config, m.phase, m.metric, m.unit, m.value,
-	       row_number() OVER (PARTITION BY v.run_id, v.variant, v.config, m.phase, m.metric ORDER BY m.value) AS n,
-	       count(*) OVER (PARTITION BY v.run_id, v.variant, v.config, m.phase, m.metric) AS of_n,
-	       min(m.value) OVER (PARTITION BY v.run_id, v.variant, v.config, m.phase, m.metric) AS least,
-	       max(m.value) OVER (PARTITION BY v.run_id, v.variant, v.config, m.phase, m.metric) AS greatest
-	FROM vmrun v JOIN metric m ON m.vmrun_id = v.id
-	WHERE v.status = 'ok')
-SELECT run_id, variant, config, phase, metric, unit, avg(value) AS value, least, greatest, of_n AS repeats
-FROM ranked
-WHERE n IN ((of_n + 1) / 2, (of_n + 2) / 2)
-GROUP BY run_id, variant, config, phase, metric;
+SELECT g.run_id, g.variant, g.config, g.phase, g.metric, g.unit,
+       (SELECT avg(value)
+        FROM (SELECT m.value, row_number() OVER (ORDER BY m.value) AS k
+              FROM vmrun v JOIN metric m ON m.vmrun_id = v.id
+              WHERE v.run_id = g.run_id AND v.config = g.config AND v.variant = g.variant AND v.status = 'ok'
+                AND m.phase = g.phase AND m.metric = g.metric)
+        WHERE k IN ((g.n + 1) / 2, (g.n + 2) / 2)) AS value,
+       g.least, g.greatest, g.n AS repeats
+FROM (SELECT v.run_id, v.variant, v.config, m.phase, m.metric, m.unit,
+             min(m.value) AS least, max(m.value) AS greatest, count(*) AS n
+      FROM vmrun v JOIN metric m ON m.vmrun_id = v.id
+      WHERE v.status = 'ok'
+      GROUP BY v.run_id, v.variant, v.config, m.phase, m.metric) g;
 
--- The ratio is to the baseline with the same LLC. Native figures have none: they are not simulated.
+-- The ratio is to the baseline with the same LLC. Native figures have none: they are not simulated. Every window is
+-- partitioned by run_id, so a query for one run reads only that run.
 CREATE VIEW summary_variants AS
-SELECT a.run_id, r.scenario, a.variant, a.config, a.phase, a.metric, a.unit, a.value,
+SELECT a.run_id, a.scenario, a.variant, a.config, a.phase, a.metric, a.unit, a.value,
        a.least, a.greatest, a.repeats,
-       CASE WHEN b.value <> 0 THEN a.value / b.value END AS ratio_to_baseline,
+       CASE WHEN a.base <> 0 THEN a.value / a.base END AS ratio_to_baseline,
        CASE WHEN a.variant = 'default' THEN p.value END AS paper_bound
-FROM repeats a
-JOIN run r ON r.id = a.run_id
-LEFT JOIN repeats b ON b.run_id = a.run_id AND b.variant = a.variant AND b.config = r.baseline
-                   AND b.phase = a.phase AND b.metric = a.metric
+FROM (SELECT m.*, r.scenario,
+             max(CASE WHEN m.config = r.baseline THEN m.value END)
+                 OVER (PARTITION BY m.run_id, m.variant, m.phase, m.metric) AS base
+      FROM repeats m JOIN run r ON r.id = m.run_id) a
 LEFT JOIN bound p ON p.run_id = a.run_id AND p.config = a.config AND p.phase = a.phase AND p.metric = a.metric;
 
 CREATE VIEW summary AS
