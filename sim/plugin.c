@@ -3,7 +3,6 @@
  * that the L1 filter does not answer to vcpu_miss, and recognises marks.
  */
 #include <dlfcn.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +168,15 @@ static int take_argument(char *arg, const char **stats, const char **profile, ch
 	return -1;
 }
 
+/* Whether QEMU's calls reach our functions: loaded by -plugin alone, libc's stand before them. */
+static bool preloaded(void)
+{
+	Dl_info ours, used;
+
+	return dladdr(&qemu_plugin_version, &ours) && dladdr(dlsym(RTLD_DEFAULT, "ppoll"), &used) &&
+	       ours.dli_fbase == used.dli_fbase;
+}
+
 static const char *profile_argument(int argc, char **argv)
 {
 	for (int i = 0; i < argc; i++)
@@ -191,7 +199,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 			info->version.cur);
 		return -1;
 	}
-	if (dlsym(RTLD_DEFAULT, "ppoll") != (void *)ppoll) {
+	if (!preloaded()) {
 		fprintf(stderr, "tmsim: libtmsim.so must be in LD_PRELOAD too\n");
 		return -1;
 	}

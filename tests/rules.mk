@@ -1,1 +1,25 @@
-# tests: to come
+# make test: C unit tests (cmocka), then everything a user sees (pytest).
+UNIT_OBJECTS_test_resp    := $(patsubst %,$(BUILD)/obj/workloads/tmload/%.o,resp value)
+UNIT_OBJECTS_test_keygen  := $(patsubst %,$(BUILD)/obj/workloads/tmload/%.o,keygen stats)
+UNIT_LIBS_test_keygen      = $(shell pkg-config --libs gsl)
+UNIT_OBJECTS_test_cache   := $(BUILD)/obj/sim/cache.o
+UNIT_OBJECTS_test_tier    := $(BUILD)/obj/sim/tier.o
+UNIT_OBJECTS_test_profile := $(BUILD)/obj/sim/profile.o
+UNIT_LIBS_test_profile    := -linih
+
+UNIT_NAMES := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*.c)))
+UNIT_TESTS := $(addprefix $(BUILD)/tests/,$(UNIT_NAMES))
+
+.SECONDEXPANSION:
+$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(UNIT_OBJECTS_$$*)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(UNIT_LIBS_$*) -lm
+
+## test: unit tests, then the pytest suite (with real Redis, in real simulated VMs)
+.PHONY: test
+test: all guest unit-test
+	$(PYTHON) -m pytest -q -rs -p no:cacheprovider tests $(PYTEST_OPTIONS)
+
+.PHONY: unit-test
+unit-test: $(UNIT_TESTS)
+	@for t in $(UNIT_TESTS); do $$t || exit 1; done

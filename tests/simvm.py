@@ -1,0 +1,61 @@
+"""A simulated VM for tests: the real guest image, stock QEMU, libtmsim.so, and a shell script that the guest runs."""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / os.environ.get("BUILD", "build")
+SIM = BUILD / "lib/libtmsim.so"
+PROFILE = ROOT / "sim/profiles/optane-100.conf"
+
+
+def newc(files):
+    """A cpio archive (newc) of {path: (mode, content)}, the same bytes for the same input."""
+    out = b""
+    entries = list(files.items()) + [("TRAILER!!!", (0, b""))]
+    for inode, (path, (mode, data)) in enumerate(entries, 1):
+        name = path.encode() + b"\0"
+        fields = [inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
+        head = b"070701" + b"".join(b"%08X" % f for f in fields) + name
+        out += head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
+    return out
+
+
+class Guest:
+    """What a finished run left behind."""
+
+    def __init__(self, folder, status, stderr):
+        self.status, self.stderr = status, stderr
+        self.console = (folder / "console.log").read_text(errors="replace") if (folder / "console.log").exists() else ""
+        self.results = (folder / "results.log").read_text(errors="replace") if (folder / "results.log").exists() else ""
+        stats = folder / "stats.json"
+        self.events = [json.loads(line) for line in stats.read_text().splitlines()] if stats.exists() else []
+
+    def phase(self, name):
+        return next(e for e in self.events if e["event"] == "phase" and e["name"] == name)
+
+
+def run(folder, script, *, programs=("tmmark",), vcpus=2, pmem_mib=0, plugin="", preload=True, qemu=(), timeout=240):
+    """Boots a guest that runs script with /bin/sh; returns a Guest."""
+    files = {"tm": (0o40755, b""), "tm/bin": (0o40755, b""), "tm/run": (0o100755, script.encode())}
+    for p in programs:
+        files[f"tm/bin/{p}"] = (0o100755, (BUILD / "bin" / p).read_bytes())
+    initrd = (BUILD / "guest/initrd.img").read_bytes()
+    (folder / "initrd").write_bytes(initrd + b"\0" * (-len(initrd) % 4) + newc(files))
+    root = BUILD / "guest/root.img"
+    args = ["qemu-system-x86_64", "-machine", "q35,nvdimm=on", "-accel", "tcg,thread=multi", "-cpu", "max,-tsc,-erms,-fsrm",
+            "-smp", str(vcpus), "-m", "512M,slots=4,maxmem=16G", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", "1",
+            "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(BUILD / "guest/vmlinuz"),
+            "-initrd", str(folder / "initrd"), "-append",
+            "console=ttyS0 panic=-1 clocksource=hpet tsc=unstable nokaslr random.trust_cpu=on quiet",
+            "-serial", f"file:{folder}/console.log", "-serial", f"file:{folder}/results.log",
+            "-object", f"memory-backend-file,id=rootmem,share=off,mem-path={root},size={root.stat().st_size}",
+            "-device", "nvdimm,memdev=rootmem,id=nv0"]
+    if pmem_mib:
+        args += ["-object", f"memory-backend-ram,id=pmem0,size={pmem_mib}M", "-device", "nvdimm,memdev=pmem0,id=nv1"]
+        plugin = ",pmem=pmem0" + plugin
+    args += ["-plugin", f"{SIM},profile={PROFILE},stats={folder}/stats.json{plugin}", *qemu]
+    env = dict(os.environ, **({"LD_PRELOAD": str(SIM)} if preload else {}))
+    done = subprocess.run(args, env=env, capture_output=True, text=True, timeout=timeout)
+    return Guest(folder, done.returncode, done.stderr)
