@@ -145,6 +145,20 @@ static void thread_ends(void *unused)
 	je_mallctl("tcache.destroy", NULL, NULL, &me.tcache, sizeof(me.tcache));
 }
 
+// jemalloc's first steps mapped 2 MiB before there were hooks. Takes what is left of it out of circulation; nothing of it
+// is touched.
+static void drain_first_extent(void)
+{
+	for (size_t size = GROW_BYTES / 2; size >= 4 * TM_PAGE; size /= 2) {
+		for (void *p; (p = je_mallocx(size, MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE));) {
+			if (tm_ours((uintptr_t)p)) {
+				je_dallocx(p, MALLOCX_TCACHE_NONE);
+				break;
+			}
+		}
+	}
+}
+
 bool tm_arenas_init(void)
 {
 	char name[64];
@@ -160,6 +174,7 @@ bool tm_arenas_init(void)
 		if (!create_arena(TM_BUFFER, &buffer_arena[i]) || !create_arena(TM_BULK, &bulk_arena[i]))
 			return false;
 	}
+	drain_first_extent();
 	return !pthread_key_create(&key, thread_ends);
 }
 

@@ -42,6 +42,7 @@ enum tm_granule_flag {
 	TM_STALE = 2,   // was in use before: memory must be zero when it comes back
 	TM_PINNED = 4,  // does not migrate (protection, partial unmapping)
 	TM_FAULTED = 8, // somebody touched it while it was TM_MOVING
+	TM_START = 0x80, // DRAM that the kernel keeps in a mapping of its own, apart from what is before it
 	TM_PROT = 0x70, // mmap zone: the protection, exclusive-or read+write, times 16; other than 0: does not migrate
 };
 

@@ -2,17 +2,20 @@
 //
 // PMEM granules are shared mappings, which fork would share. devdax refuses private mappings, and a private mapping of an
 // fsdax file would leave what the parent writes in DRAM outside the quota for good (userfaultfd cannot move it back).
-// So, for every device alike: before the fork the parent detaches its PMEM granules as for a promotion, TM_FROZEN: its other
-// threads wait if they touch one. In the child those addresses are ordinary empty memory, into which it copies the frames; the
-// parent waits for that on a pipe, maps the frames again and wakes who waits. The child sees exactly the state of the
-// fork, at the price of a copy; it has no threads of ours, and all that it allocates is DRAM, not counted.
-// No migration runs across a fork: the engine is held from before to after. jemalloc's locks are taken after our
-// handler and nothing here needs them, so that other threads may allocate meanwhile.
+// So, for every device alike: before the fork the parent detaches its PMEM granules as for a promotion (TM_FROZEN) and fills
+// them with read-only copies of their frames: ordinary anonymous memory, which fork makes copy-on-write. Threads may read
+// meanwhile; writes wait (userfaultfd write protection). After the fork the parent maps the frames again and wakes who
+// waits; the copies are the child's alone. The price: a copy of the PMEM part in DRAM, and the time to make it.
+// A write of the forking thread itself, inside libc's fork, is let through, and carried over to the frame afterwards.
 //
-// vfork and posix_spawn share memory until exec and need nothing. A raw clone() without handlers shares PMEM granules.
+// jemalloc's handlers take its locks before ours run (theirs are registered later) and give them back after: nobody can wait
+// for a frozen granule while holding one. No migration runs across a fork: the engine is held. The child has no threads
+// of ours; all that it allocates is DRAM, not counted.
+//
+// Without userfaultfd the child copies, while the parent waits on a pipe: writes of other threads may get into the copy.
+// vfork and posix_spawn share memory until exec and need nothing. A raw clone() runs no handlers and shares PMEM granules.
 #include "allocator/fork.h"
 #include "allocator/core.h"
-#include "allocator/frames.h"
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
 #include "allocator/tier_pmem.h"
@@ -24,15 +27,20 @@
 #include <unistd.h>
 
 static int ready[2] = {-1, -1};
-static bool detached;
+static _Atomic int thread;
 
-// Calls f for every run of neighbouring granules in a state (of those that may be detached).
+int tm_fork_thread(void)
+{
+	return thread;
+}
+
+// Calls f for every run of neighbouring granules in a state.
 static void each_run(enum tm_granule_state state, void (*f)(size_t g, size_t n))
 {
 	for (int z = 0; z < TM_ZONES; z++) {
 		size_t end = tm_zone_end((enum tm_zone)z);
 		for (size_t g = tm_zone_first((enum tm_zone)z), n; g < end; g += n ? n : 1) {
-			for (n = 0; g + n < end && tm.table[g + n].state == state && tm_movable(&tm.table[g + n]); n++)
+			for (n = 0; g + n < end && tm.table[g + n].state == state; n++)
 				continue;
 			if (n)
 				f(g, n);
@@ -40,38 +48,71 @@ static void each_run(enum tm_granule_state state, void (*f)(size_t g, size_t n))
 	}
 }
 
+// Calls f for every run, within n granules from g, whose frames follow each other.
+static void each_frame_run(size_t g, size_t n, void (*f)(size_t g, size_t n, uint32_t frame))
+{
+	for (size_t i = 0, k; i < n; i += k) {
+		uint32_t first = tm.table[g + i].frame;
+		for (k = 1; i + k < n && tm.table[g + i + k].frame == first + k; k++)
+			continue;
+		f(g + i, k, first);
+	}
+}
+
+static void copy_readonly(size_t g, size_t n, uint32_t frame)
+{
+	while (tm_os_uffd_copy_readonly(tm.uffd_remap, tm_address(g), tm_pmem_address(frame), n << tm.shift))
+		usleep(1000); // out of memory; the kernel will find a way or a victim
+}
+
 static void freeze(size_t g, size_t n)
 {
-	tm_lock();
 	size_t k = 0;
-	while (k < n && tm.table[g + k].state == TM_PMEM) { // may have been freed since
+
+	tm_lock();
+	while (k < n && tm.table[g + k].state == TM_PMEM && tm_movable(&tm.table[g + k])) {
 		tm_set(g + k, TM_FROZEN, tm.table[g + k].frame, tm.table[g + k].flags);
 		k++;
 	}
 	tm_unlock();
-	if (!k || tm_detach(g, k))
-		return;
-	tm_lock(); // no detaching: shared until the child has copied
-	for (size_t i = g; i < g + k; i++)
-		tm_set(i, TM_PMEM, tm.table[i].frame, tm.table[i].flags);
-	tm_unlock();
+	if (k && tm_detach(g, k)) {
+		each_frame_run(g, k, copy_readonly);
+	} else if (k) { // no detaching: shared until the child has copied
+		tm_lock();
+		for (size_t i = g; i < g + k; i++)
+			tm_set(i, TM_PMEM, tm.table[i].frame, tm.table[i].flags);
+		tm_unlock();
+	}
+	if (k + 1 < n)
+		freeze(g + k + 1, n - k - 1);
+}
+
+static void map_frames(size_t g, size_t n, uint32_t frame)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (tm.table[g + i].flags & TM_FAULTED)
+			tm_pmem_store(frame + (uint32_t)i, tm_address(g + i), 1);
+	}
+	while (!tm_pmem_map(tm_address(g), frame, (uint32_t)n, PROT_READ | PROT_WRITE, false))
+		usleep(1000);
+	for (size_t i = g; i < g + n; i++)
+		tm_set(i, TM_PMEM, tm.table[i].frame, tm.table[i].flags & ~(unsigned)TM_FAULTED);
 }
 
 static void thaw(size_t g, size_t n)
 {
 	tm_lock();
-	for (size_t i = 0, k; i < n; i += k) {
-		uint32_t first = tm.table[g + i].frame;
-		for (k = 1; i + k < n && tm.table[g + i + k].frame == first + k; k++)
-			continue;
-		while (!tm_pmem_map(tm_address(g + i), first, (uint32_t)k, PROT_READ | PROT_WRITE, false))
-			usleep(1000);
-		for (size_t j = g + i; j < g + i + k; j++)
-			tm_set(j, TM_PMEM, tm.table[j].frame, tm.table[j].flags);
-	}
+	each_frame_run(g, n, map_frames);
 	tm_os_uffd_wake(tm.uffd_remap, tm_address(g), n << tm.shift);
 	tm_changed();
 	tm_unlock();
+}
+
+static bool any_shared;
+
+static void note_shared(size_t g, size_t n)
+{
+	any_shared = true;
 }
 
 static void before(void)
@@ -82,11 +123,13 @@ static void before(void)
 	if (!tm.count.total[1])
 		return;
 	tm_hint_expire(0);
-	if (pipe2(ready, O_CLOEXEC))
-		tm_die("fork: %s", strerror(errno));
-	detached = tm.uffd_works && tm.engine_on;
-	if (detached)
+	thread = tm_os_thread_id();
+	if (tm.uffd_works && tm.engine_on)
 		each_run(TM_PMEM, freeze);
+	any_shared = false;
+	each_run(TM_PMEM, note_shared); // not movable, or no userfaultfd
+	if (any_shared && pipe2(ready, O_CLOEXEC))
+		tm_die("fork: %s", strerror(errno));
 }
 
 static void after_in_parent(void)
@@ -102,24 +145,20 @@ static void after_in_parent(void)
 		close(ready[0]);
 		ready[0] = ready[1] = -1;
 	}
-	if (detached)
-		each_run(TM_FROZEN, thaw);
-	detached = false;
+	each_run(TM_FROZEN, thaw);
+	thread = 0;
 	tm_engine_give();
 }
 
-static void copy_frozen(size_t g, size_t n)
-{
-	for (size_t i = g; i < g + n; i++)
-		memcpy(tm_address(i), tm_pmem_address(tm.table[i].frame), tm.granule);
-}
-
-// Granules that are still shared: those that came after the detaching, or could not be detached.
 static void copy_shared(size_t g, size_t n)
 {
 	for (size_t i = g; i < g + n; i++) {
-		if (tm_os_anonymous(tm_address(i), tm.granule, PROT_READ | PROT_WRITE))
-			memcpy(tm_address(i), tm_pmem_address(tm.table[i].frame), tm.granule);
+		int prot = tm_prot(&tm.table[i]);
+		if (tm.table[i].flags & TM_PINNED || !tm_os_anonymous(tm_address(i), tm.granule, PROT_READ | PROT_WRITE))
+			continue;
+		memcpy(tm_address(i), tm_pmem_address(tm.table[i].frame), tm.granule);
+		if (prot != (PROT_READ | PROT_WRITE))
+			tm_os_mprotect(tm_address(i), tm.granule, prot);
 	}
 }
 
@@ -137,16 +176,18 @@ static void in_child(void)
 		return;
 	tm.child = true;
 	tm.engine_on = false;
+	thread = 0;
 	tm_locks_reset();
 	tm_engine_reset();
-	if (ready[0] < 0)
-		return;
-	each_run(TM_FROZEN, copy_frozen);
-	each_run(TM_PMEM, copy_shared);
-	each_run(TM_EMPTY, unmap_ahead);
-	close(ready[0]);
-	close(ready[1]);
-	ready[0] = ready[1] = -1;
+	if (tm.count.total[1]) {
+		each_run(TM_PMEM, copy_shared);
+		each_run(TM_EMPTY, unmap_ahead);
+	}
+	if (ready[0] >= 0) {
+		close(ready[0]);
+		close(ready[1]);
+		ready[0] = ready[1] = -1;
+	}
 }
 
 void tm_fork_init(void)

@@ -72,7 +72,7 @@ bool tm_granules_init(uint64_t zone_bytes)
 	tm_no_huge((void *)tm.base, zone_bytes * TM_ZONES);
 	for (int z = 0; z < TM_ZONES; z++)
 		tm.bump[z] = tm.base + (uintptr_t)z * zone_bytes;
-	tm.table = tm_os_reserve(((zone_bytes * TM_ZONES) >> tm.shift) * sizeof(struct tm_granule));
+	tm.table = tm_os_reserve((((zone_bytes * TM_ZONES) >> tm.shift) + 1) * sizeof(struct tm_granule));
 	return tm.table != NULL;
 }
 
@@ -106,7 +106,7 @@ static int boundary(size_t g)
 
 	if (pa && pb)
 		return a->frame + 1 != b->frame;
-	return pa != pb;
+	return pa != pb || (!pb && b->flags & TM_START);
 }
 
 void tm_set(size_t g, enum tm_granule_state state, uint32_t frame, unsigned flags)
@@ -114,7 +114,9 @@ void tm_set(size_t g, enum tm_granule_state state, uint32_t frame, unsigned flag
 	struct tm_granule *t = &tm.table[g];
 	struct tm_granule next = {.frame = frame, .live = t->live, .state = (uint8_t)state, .flags = (uint8_t)flags};
 
-	if (tm_frame_mapped(t) != tm_frame_mapped(&next) || t->frame != frame) {
+	if (state == TM_PMEM || state == TM_EMPTY)
+		next.flags &= (uint8_t)~TM_START;
+	if (tm_frame_mapped(t) != tm_frame_mapped(&next) || t->frame != frame || (t->flags ^ next.flags) & TM_START) {
 		tm.vmas -= (uint64_t)(boundary(g) + boundary(g + 1));
 		*t = next;
 		tm.vmas += (uint64_t)(boundary(g) + boundary(g + 1));

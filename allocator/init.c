@@ -98,6 +98,7 @@ static void set_up(void)
 	// memfd needs no libpmem2 and no malloc: the alias is there from the start.
 	if (tm_pmem.kind == TM_MEMFD && !tm_pmem_alias(why, sizeof(why)))
 		tm_die("%s", why);
+	tm_fork_init();
 	tm_arenas_configure();
 	if (!tm_arenas_init())
 		tm_die("jemalloc did not accept its settings (MALLOC_CONF=%s)", env("MALLOC_CONF") ? env("MALLOC_CONF") : "");
@@ -148,7 +149,6 @@ static __attribute__((constructor)) void start(void)
 		tm_log("userfaultfd is denied: no migration, no capture of mmap; run as root or: sysctl vm.unprivileged_userfaultfd=1");
 	if (!tm_migrate_init())
 		tm_die("no address space for migration");
-	tm_fork_init();
 	tm_control_init();
 	if (!tm_worker_start())
 		tm_die("cannot start threads: %s", strerror(errno));

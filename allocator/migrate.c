@@ -24,6 +24,7 @@
 #define DETACH_BYTES ((size_t)64 << 20)
 
 static pthread_mutex_t engine = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int engine_wanted; // how many wait for it
 static char *stage;  // where demoted pages wait to be copied
 static char *empty;  // registered with uffd_remap, never touched
 static size_t run;
@@ -39,7 +40,7 @@ bool tm_migrate_init(void)
 	tm_no_huge(p, DETACH_BYTES + ((size_t)4 << 20));
 	stage = p;
 	empty = p + ((size_t)4 << 20);
-	if (tm.uffd_works && tm_os_uffd_register(tm.uffd_remap, empty, DETACH_BYTES)) {
+	if (tm.uffd_works && tm_os_uffd_register_writes(tm.uffd_remap, empty, DETACH_BYTES)) {
 		tm_log("userfaultfd cannot register memory: no migration");
 		tm.uffd_works = false;
 	}
@@ -53,7 +54,14 @@ size_t tm_migrate_run(void)
 
 void tm_engine_take(void)
 {
+	engine_wanted++;
 	pthread_mutex_lock(&engine);
+	engine_wanted--;
+}
+
+bool tm_engine_wanted(void)
+{
+	return engine_wanted;
 }
 
 void tm_engine_give(void)
@@ -65,6 +73,7 @@ void tm_engine_reset(void)
 {
 	pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
 	engine = fresh;
+	engine_wanted = 0;
 }
 
 // Length of the run of movable granules of one state and zone at g. tm_lock held.
@@ -96,11 +105,38 @@ static void settle(size_t g, size_t n, enum tm_granule_state state, uint32_t fir
 	tm_changed();
 }
 
+// Moves the pages of n granules at `at` to staging, in one call, or one by one if the kernel has several mappings there.
+// Returns how many moved.
+static size_t to_stage(char *at, size_t n)
+{
+	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+	size_t bytes = n << tm.shift, i = 0;
+
+	if (tm_os_mremap(at, bytes, bytes, flags, stage) != MAP_FAILED)
+		return n;
+	while (n > 1 && i < n && tm_os_mremap(at + (i << tm.shift), tm.granule, tm.granule, flags, stage + (i << tm.shift)) != MAP_FAILED)
+		i++;
+	return i;
+}
+
+// Undoes to_stage(): the pages go back to where they were.
+static void from_stage(size_t g, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		while (tm_os_mremap(stage + (i << tm.shift), tm.granule, tm.granule, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+				    tm_address(g + i)) == MAP_FAILED)
+			usleep(1000);
+		if (tm_zone_of(g) == TM_MMAP)
+			tm_os_uffd_register(tm.uffd, tm_address(g + i), tm.granule);
+	}
+}
+
 size_t tm_demote(size_t g, size_t n)
 {
 	uint32_t got, frame;
 	size_t bytes;
 	char *at = tm_address(g);
+	enum tm_zone zone = tm_zone_of(g);
 
 	tm_lock();
 	n = same_run(g, n, TM_DRAM);
@@ -115,37 +151,33 @@ size_t tm_demote(size_t g, size_t n)
 		tm_set(g + i, TM_MOVING, TM_NO_FRAME, tm.table[g + i].flags);
 	tm_unlock();
 
-	bool ok = !tm_os_uffd_register(tm.uffd, at, bytes);
-	if (ok && tm_os_mremap(at, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, stage) == MAP_FAILED) {
-		ok = false;
-		if (tm_zone_of(g) != TM_MMAP)
-			tm_os_uffd_unregister(tm.uffd, at, bytes);
-	} else if (ok) {
-		tm_pmem_store(frame, stage, (uint32_t)n);
-		ok = tm_pmem_map(at, frame, (uint32_t)n, PROT_READ | PROT_WRITE, false);
-		if (!ok) { // the pages go back to where they were
-			while (tm_os_mremap(stage, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at) == MAP_FAILED)
-				usleep(1000);
-			if (tm_zone_of(g) == TM_MMAP)
-				tm_os_uffd_register(tm.uffd, at, bytes);
+	size_t moved = tm_os_uffd_register(tm.uffd, at, bytes) ? 0 : to_stage(at, n);
+	if (moved) {
+		tm_pmem_store(frame, stage, (uint32_t)moved);
+		if (!tm_pmem_map(at, frame, (uint32_t)moved, PROT_READ | PROT_WRITE, false)) {
+			from_stage(g, moved);
+			moved = 0;
 		}
 		tm_os_uffd_wake(tm.uffd, at, bytes);
 		tm_os_madvise(stage, bytes, MADV_DONTNEED);
 	}
+	if (moved < n && zone != TM_MMAP)
+		tm_os_uffd_unregister(tm.uffd, at + (moved << tm.shift), bytes - (moved << tm.shift));
 
 	tm_lock();
-	if (ok) {
-		settle(g, n, TM_PMEM, frame);
-		tm_quota_give(tm_zone_of(g), n);
-		tm_pmem_count(tm_zone_of(g), (int64_t)n);
-		tm.count.demoted += n;
-	} else {
-		settle(g, n, TM_DRAM, TM_NO_FRAME);
-		tm_frames_give(frame, (uint32_t)n);
+	if (moved) {
+		settle(g, moved, TM_PMEM, frame);
+		tm_quota_give(zone, moved);
+		tm_pmem_count(zone, (int64_t)moved);
+		tm.count.demoted += moved;
+	}
+	if (moved < n) {
+		settle(g + moved, n - moved, TM_DRAM, TM_NO_FRAME);
+		tm_frames_give(frame + (uint32_t)moved, (uint32_t)(n - moved));
 		tm.count.failed++;
 	}
 	tm_unlock();
-	return ok ? n : 0;
+	return moved;
 }
 
 bool tm_detach(size_t g, size_t n)
@@ -205,8 +237,11 @@ size_t tm_promote(size_t g, size_t n)
 			tm_pmem_discard(frame, 1);
 			tm_frames_give(frame, 1);
 		}
-		tm_set(g + i, ok ? TM_DRAM : TM_PMEM, ok ? TM_NO_FRAME : frame, tm.table[g + i].flags & ~(unsigned)TM_FAULTED);
+		tm_set(g + i, ok ? TM_DRAM : TM_PMEM, ok ? TM_NO_FRAME : frame,
+		       (tm.table[g + i].flags & ~(unsigned)(TM_FAULTED | TM_START)) | (ok && !i ? TM_START : 0));
 	}
+	if (ok) // what follows is another mapping
+		tm_set(g + n, tm.table[g + n].state, tm.table[g + n].frame, tm.table[g + n].flags | TM_START);
 	if (ok) {
 		tm_pmem_count(zone, -(int64_t)n);
 		tm.count.promoted += n;

@@ -15,6 +15,8 @@ size_t tm_migrate_run(void);
 void tm_engine_take(void);
 void tm_engine_give(void);
 void tm_engine_reset(void);
+// Somebody waits for it: who holds it again and again should pause.
+bool tm_engine_wanted(void);
 
 // Move a run of at most n granules from g that are all movable and on the other tier, as far as quota and frames
 // allow. Engine held, tm_lock not. Returns how many moved.

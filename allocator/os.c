@@ -107,7 +107,8 @@ int tm_os_high_fd(int fd)
 
 int tm_os_uffd(bool remap)
 {
-	struct uffdio_api api = {.api = UFFD_API, .features = remap ? UFFD_FEATURE_EVENT_REMAP : 0};
+	struct uffdio_api api = {.api = UFFD_API,
+				 .features = remap ? UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_PAGEFAULT_FLAG_WP : 0};
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0 && errno == EPERM) {
@@ -129,10 +130,31 @@ int tm_os_uffd(bool remap)
 	return tm_os_high_fd(fd);
 }
 
+static int uffd_register(int uffd, void *addr, size_t size, uint64_t mode)
+{
+	struct uffdio_register r = {.range = {(uintptr_t)addr, size}, .mode = mode};
+	return ioctl(uffd, UFFDIO_REGISTER, &r) ? -errno : 0;
+}
+
 int tm_os_uffd_register(int uffd, void *addr, size_t size)
 {
-	struct uffdio_register r = {.range = {(uintptr_t)addr, size}, .mode = UFFDIO_REGISTER_MODE_MISSING};
-	return ioctl(uffd, UFFDIO_REGISTER, &r) ? -errno : 0;
+	return uffd_register(uffd, addr, size, UFFDIO_REGISTER_MODE_MISSING);
+}
+
+int tm_os_uffd_register_writes(int uffd, void *addr, size_t size)
+{
+	return uffd_register(uffd, addr, size, UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP);
+}
+
+int tm_os_uffd_allow_writes(int uffd, void *addr, size_t size)
+{
+	struct uffdio_writeprotect w = {.range = {(uintptr_t)addr, size}};
+	return ioctl(uffd, UFFDIO_WRITEPROTECT, &w) ? -errno : 0;
+}
+
+int tm_os_thread_id(void)
+{
+	return (int)syscall(SYS_gettid);
 }
 
 int tm_os_uffd_unregister(int uffd, void *addr, size_t size)
@@ -147,12 +169,12 @@ int tm_os_uffd_wake(int uffd, void *addr, size_t size)
 	return ioctl(uffd, UFFDIO_WAKE, &r) ? -errno : 0;
 }
 
-int tm_os_uffd_copy(int uffd, void *to, const void *from, size_t size)
+static int uffd_copy(int uffd, void *to, const void *from, size_t size, uint64_t mode)
 {
 	size_t done = 0;
 
 	while (done < size) {
-		struct uffdio_copy c = {.dst = (uintptr_t)to + done, .src = (uintptr_t)from + done, .len = size - done};
+		struct uffdio_copy c = {.dst = (uintptr_t)to + done, .src = (uintptr_t)from + done, .len = size - done, .mode = mode};
 		if (!ioctl(uffd, UFFDIO_COPY, &c))
 			return 0;
 		if (errno != EAGAIN && errno != EEXIST)
@@ -165,6 +187,16 @@ int tm_os_uffd_copy(int uffd, void *to, const void *from, size_t size)
 	// The last piece may have ended in EEXIST, which wakes nobody.
 	tm_os_uffd_wake(uffd, to, size);
 	return 0;
+}
+
+int tm_os_uffd_copy(int uffd, void *to, const void *from, size_t size)
+{
+	return uffd_copy(uffd, to, from, size, 0);
+}
+
+int tm_os_uffd_copy_readonly(int uffd, void *to, const void *from, size_t size)
+{
+	return uffd_copy(uffd, to, from, size, UFFDIO_COPY_MODE_WP);
 }
 
 static void log_line(const char *format, va_list args)

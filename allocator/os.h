@@ -30,13 +30,21 @@ ssize_t tm_os_read_file(const char *path, char *text, size_t size);
 // Moves a descriptor to a high number, out of the program's way, closed on exec.
 int tm_os_high_fd(int fd);
 
-// A userfaultfd that sees the kernel's own accesses too; remap: it reports mremap (UFFD_FEATURE_EVENT_REMAP). -errno.
+// A userfaultfd that sees the kernel's own accesses too; remap: it reports mremap and who touched (EVENT_REMAP,
+// THREAD_ID). Or -errno.
 int tm_os_uffd(bool remap);
 int tm_os_uffd_register(int uffd, void *addr, size_t size);
+// The same for missing pages and for writes to pages that are copied there as read-only.
+int tm_os_uffd_register_writes(int uffd, void *addr, size_t size);
 int tm_os_uffd_unregister(int uffd, void *addr, size_t size);
 int tm_os_uffd_wake(int uffd, void *addr, size_t size);
 // Copies to missing pages and wakes who waits; pages that are there already are left alone. 0 or -errno.
 int tm_os_uffd_copy(int uffd, void *to, const void *from, size_t size);
+// The same, but writes to the pages wait (the memory must be registered for writes).
+int tm_os_uffd_copy_readonly(int uffd, void *to, const void *from, size_t size);
+// Lets writes to such pages go on. 0 or -errno.
+int tm_os_uffd_allow_writes(int uffd, void *addr, size_t size);
+int tm_os_thread_id(void);
 
 // One line on stderr, "tiermem: ...", written without malloc or stdio.
 void tm_log(const char *format, ...) __attribute__((format(printf, 1, 2)));

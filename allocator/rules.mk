@@ -1,5 +1,5 @@
 # allocator: the preload library and the tiermem command.
-CFLAGS_allocator = -ftls-model=initial-exec -fvisibility=hidden
+CFLAGS_allocator = -ftls-model=initial-exec
 
 ALLOCATOR_LIB := arena control control_path fork frames granule hint init migrate mmap_zone options os place \
 	policy_hotness policy_random policy_static preload_jemalloc preload_malloc preload_mmap quota stats tier_pmem \
@@ -10,6 +10,8 @@ ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,cli/main cli/run cl
 
 PROGRAMS  += $(BUILD)/bin/tiermem
 LIBRARIES += $(BUILD)/lib/libtiermem-preload.so
+
+$(ALLOCATOR_LIB_OBJ) $(ALLOCATOR_CLI_OBJ): allocator/rules.mk
 
 # malloc and free here are the real thing: the compiler must not reason about them as library functions.
 $(BUILD)/pic/allocator/preload_malloc.o: CFLAGS += -fno-builtin

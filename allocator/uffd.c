@@ -6,6 +6,7 @@
 // the touch. Otherwise it has been dealt with since: wake.
 #include "allocator/uffd.h"
 #include "allocator/core.h"
+#include "allocator/fork.h"
 #include "allocator/frames.h"
 #include "allocator/hint.h"
 #include "allocator/tier_pmem.h"
@@ -89,7 +90,8 @@ static void first_touch(size_t g)
 	tm_os_uffd_copy(tm.uffd, at, zeros, n << tm.shift);
 }
 
-static void fault(uintptr_t addr)
+// A report of address addr, by thread; write: to a page that is read-only for now.
+static void fault(uintptr_t addr, int thread, bool write)
 {
 	size_t g = tm_index(addr);
 	struct tm_granule *t = &tm.table[g];
@@ -112,6 +114,10 @@ static void fault(uintptr_t addr)
 		t->flags |= TM_FAULTED; // fall through
 	case TM_FROZEN:
 		tm.count.waited++;
+		if (write && thread == tm_fork_thread()) { // it must not wait for itself
+			t->flags |= TM_FAULTED;
+			tm_os_uffd_allow_writes(tm.uffd_remap, (void *)(addr & ~(TM_PAGE - 1)), TM_PAGE);
+		}
 		break;
 	case TM_DRAM:
 		if (tm_zone_of(g) == TM_MMAP) { // a page given back by madvise within a granule, or just filled
@@ -137,7 +143,8 @@ void *tm_uffd_thread(void *unused)
 			ssize_t n = fds[i].revents & POLLIN ? read(fds[i].fd, messages, sizeof(messages)) : 0;
 			for (ssize_t k = 0; k < n / (ssize_t)sizeof(messages[0]); k++) {
 				if (messages[k].event == UFFD_EVENT_PAGEFAULT)
-					fault(messages[k].arg.pagefault.address);
+					fault(messages[k].arg.pagefault.address, (int)messages[k].arg.pagefault.feat.ptid,
+					      messages[k].arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP);
 			}
 		}
 	}

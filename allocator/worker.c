@@ -35,6 +35,8 @@ static void *work(void *unused)
 
 	for (;;) {
 		atomic_store(&sleeping, false);
+		while (tm_engine_wanted())
+			usleep(50);
 		tm_engine_take();
 		uint64_t now = tm_os_now_ns(), wait = tm_policy->tick(now), track = tm_track_tick(now);
 		tm_engine_give();
