@@ -45,6 +45,16 @@ static inline bool cache_hit(const struct cache *c, uint32_t line, bool store)
 	return false;
 }
 
+/* Forgets a line, whatever its state. */
+static inline void cache_drop(const struct cache *c, uint32_t line)
+{
+	uint32_t *set = cache_set(c, line);
+
+	for (uint32_t i = 0; i < c->ways; i++)
+		if (set[i] >> 1 == line && set[i] != CACHE_NONE)
+			set[i] = CACHE_NONE;
+}
+
 /* Puts a line in that is not there. Returns what fell out (line << 1 | dirty), CACHE_NONE when nothing did. */
 static inline uint32_t cache_fill(const struct cache *c, uint32_t line, bool dirty)
 {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/decode.h"
 #include "sim/phase.h"
 #include "sim/memory.h"
 #include "sim/sched.h"
@@ -55,6 +56,12 @@ static void on_access(unsigned int index, qemu_plugin_meminfo_t info, uint64_t v
 	else
 		*entry |= store;
 	vcpu_miss(v, info, vaddr, store);
+}
+
+static void on_nt_store(unsigned int index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
+{
+	if (machine.model_on && (info & store_bit))
+		vcpu_nt_store(machine.vcpu[index], info, vaddr);
 }
 
 static void on_mark(unsigned int index, void *data)
@@ -106,14 +113,10 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 								       (void *)(uintptr_t)(imm & 0xffff));
 			continue;
 		}
-		/* lfence and mfence */
-		if (size == 3 && bytes[0] == 0x0f && bytes[1] == 0xae && (bytes[2] & 0xf0) == 0xe0)
-			bytes = NULL;
-		if (size == 3 && bytes && bytes[0] == 0x0f && bytes[1] == 0xae && (bytes[2] & 0xf8) == 0xf0)
-			bytes = NULL;
-		if (!bytes)
+		if (decode_fence(bytes, size))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_fence, QEMU_PLUGIN_CB_NO_REGS, NULL);
-		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
+		qemu_plugin_register_vcpu_mem_cb(insn, decode_nt_store(bytes, size) ? on_nt_store : on_access,
+						 QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
 	}
 }
 

@@ -18,7 +18,7 @@ struct key {
 #define TIER_KEYS(name, t)                                                                                   \
 	TIER_KEY(name, t, random_ns, 1, 100000), TIER_KEY(name, t, sequential_ns, 1, 100000),                 \
 		TIER_KEY(name, t, line_bytes, 64, 65536), TIER_KEY(name, t, buffer_lines, 1, 4096),           \
-		TIER_KEY(name, t, core_read_gbps, 0.01, 1000),                                                \
+		TIER_KEY(name, t, core_read_gbps, 0.01, 1000), TIER_KEY(name, t, core_write_gbps, 0.01, 1000), \
 		TIER_KEY(name, t, device_read_gbps, 0.01, 10000), TIER_KEY(name, t, device_write_gbps, 0.01, 10000)
 
 static const struct key keys[] = {

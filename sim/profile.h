@@ -15,6 +15,7 @@ struct tier_profile {
 	double line_bytes;	 /* what the device reads internally (DRAM: a row) */
 	double buffer_lines;	 /* internal lines that are open or buffered at once */
 	double core_read_gbps;	 /* one core streaming independent lines */
+	double core_write_gbps;	 /* one core, non-temporal stores */
 	double device_read_gbps; /* all cores together */
 	double device_write_gbps;
 };

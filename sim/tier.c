@@ -12,6 +12,7 @@ void tier_init(struct tier *t, const struct tier_profile *p)
 	t->miss_ps = (uint64_t)(p->random_ns * 1000);
 	t->hit_ps = (uint64_t)((hit_ns > 0 ? hit_ns : 0) * 1000);
 	t->stream_ps = (uint64_t)(64 / p->core_read_gbps * 1000);
+	t->nt_write_ps = (uint64_t)(64 / p->core_write_gbps * 1000);
 	t->read_service_ps = (uint64_t)(64 / p->device_read_gbps * 1000);
 	t->write_service_ps = (uint64_t)(64 / p->device_write_gbps * 1000);
 	while ((64u << t->line_shift) < (unsigned int)p->line_bytes)
@@ -55,10 +56,24 @@ uint64_t tier_read(struct tier *t, uint32_t line, uint64_t now_ps, bool stream)
 	return wait + (hit ? t->hit_ps : t->miss_ps);
 }
 
-void tier_write(struct tier *t, uint64_t now_ps)
+/* Queues one written line; returns how long a writer that waits for it waits. */
+static uint64_t enqueue_write(struct tier *t, uint64_t now_ps)
 {
 	uint64_t wait = queue(&t->write_free_ps, now_ps, t->write_service_ps);
 
 	t->writes++;
 	t->queued_ps += wait;
+	return wait;
+}
+
+void tier_write(struct tier *t, uint64_t now_ps)
+{
+	enqueue_write(t, now_ps);
+}
+
+uint64_t tier_write_nt(struct tier *t, uint64_t now_ps)
+{
+	uint64_t wait = enqueue_write(t, now_ps);
+
+	return wait > t->nt_write_ps ? wait : t->nt_write_ps;
 }

@@ -19,6 +19,7 @@
 struct tier {
 	uint64_t miss_ps, hit_ps;	      /* dependent read, internal line not buffered / buffered */
 	uint64_t stream_ps;		      /* per line of a stream */
+	uint64_t nt_write_ps;		      /* per line of non-temporal stores */
 	uint64_t read_service_ps, write_service_ps; /* device occupied per line */
 	uint64_t read_free_ps, write_free_ps; /* simulated time at which the queue is empty */
 	unsigned int line_shift;	      /* 64-byte lines per internal line, log2 */
@@ -34,7 +35,10 @@ void tier_init(struct tier *t, const struct tier_profile *p);
 /* One 64-byte read at now_ps (stream: independent of the last); returns the stall in ps. */
 uint64_t tier_read(struct tier *t, uint32_t line, uint64_t now_ps, bool stream);
 
-/* One 64-byte line written back at now_ps; nobody waits, but reads and later writes queue behind it. */
+/* One 64-byte line written back at now_ps; nobody waits, but later writes queue behind it. */
 void tier_write(struct tier *t, uint64_t now_ps);
+
+/* One 64-byte line of non-temporal stores at now_ps; returns the stall in ps. */
+uint64_t tier_write_nt(struct tier *t, uint64_t now_ps);
 
 #endif

@@ -107,6 +107,24 @@ void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store)
 	v->actor->time_ps += stall;
 }
 
+void vcpu_nt_store(struct vcpu *v, uint32_t info, uint64_t vaddr)
+{
+	enum tier_id tier;
+	uint32_t line = memory_line(info, vaddr, &tier);
+	uint64_t stall;
+
+	if (line == MEMORY_IO || line == v->nt_line)
+		return;
+	v->nt_line = line;
+	if (v->l1[vaddr >> 6 & machine.l1_mask] >> 1 == vaddr >> 6)
+		v->l1[vaddr >> 6 & machine.l1_mask] = UINT64_MAX;
+	cache_drop(&v->l2, line);
+	cache_drop(&machine.llc, line);
+	stall = tier_write_nt(&machine.tier[tier], v->actor->time_ps);
+	v->n.stall_ps += stall;
+	v->actor->time_ps += stall;
+}
+
 void vcpu_snapshot(const struct vcpu *v, uint64_t now_ps, struct vcpu_counters *out)
 {
 	*out = v->n;

@@ -23,6 +23,7 @@ struct vcpu_counters {
 struct vcpu {
 	struct actor *actor;
 	struct vcpu_counters n;
+	uint32_t nt_line;		  /* line in the write-combining buffer */
 	bool fenced;			  /* a fence since the last miss: the next one depends on it */
 	uint32_t stream_line[STREAMS];	  /* last line missed in a 4 KiB page */
 	unsigned int next_stream;
@@ -54,6 +55,9 @@ struct vcpu *vcpu_get(unsigned int index);
 
 /* A memory access that the L1 filter did not answer. */
 void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store);
+
+/* A non-temporal store: past the caches, combined to whole lines. */
+void vcpu_nt_store(struct vcpu *v, uint32_t info, uint64_t vaddr);
 
 /* The counters as they are at now_ps (a halted vCPU has been idle until then). */
 void vcpu_snapshot(const struct vcpu *v, uint64_t now_ps, struct vcpu_counters *out);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim/tier.h"
 
@@ -13,6 +14,7 @@ static const struct tier_profile optane = {
 	.line_bytes = 256,
 	.buffer_lines = 384,
 	.core_read_gbps = 2.88,
+	.core_write_gbps = 4.13,
 	.device_read_gbps = 37.6,
 	.device_write_gbps = 12.5,
 };
@@ -93,12 +95,31 @@ static void cores_share_the_device(void **state)
 	free(t);
 }
 
+static void non_temporal_stores(void **state)
+{
+	struct tier *t = malloc(sizeof(*t));
+	uint64_t now[4] = {0};
+
+	tier_init(t, &optane);
+	for (int i = 0; i < 10000; i++)
+		now[0] += tier_write_nt(t, now[0]);
+	assert_near(64.0 * 10000 / (double)now[0] * 1000, 4.13, 0.01);
+	/* four cores would be 16.5 GB/s: the device takes 12.5 */
+	tier_init(t, &optane);
+	memset(now, 0, sizeof(now));
+	for (int i = 0; i < 40000; i++)
+		now[i % 4] += tier_write_nt(t, now[i % 4]);
+	assert_near(64.0 * 40000 / (double)now[0] * 1000, 12.5, 0.02);
+	free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(latencies),
 		cmocka_unit_test(a_stream_of_one_core),
 		cmocka_unit_test(cores_share_the_device),
+		cmocka_unit_test(non_temporal_stores),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
