@@ -56,6 +56,17 @@ static int write_data(const struct report *r, const char *path)
 	return err;
 }
 
+/* Whether any bar has a bound. */
+static bool any_bound(const struct report *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_figures; i++)
+		if (isfinite(r->figures[i].bound))
+			return true;
+	return false;
+}
+
 /* Run gnuplot for one terminal. 0 or EXIT_FAIL after saying why. */
 static int plot(const struct report *r, const char *number, const char *dir, const char *data,
 		const char *format)
@@ -82,9 +93,11 @@ static int plot(const struct report *r, const char *number, const char *dir, con
 	arguments_add(
 		&a,
 		"format='%s'; data='%s'; out='%s/figure%s.%s'; bars=%d; labels='%s'; repeats=%lld; "
+		"bounded=%d; "
 		"subtitle='simulated time · scale 1/%lld · profile %s · seed %lld · run %lld · tiermem %s'",
 		format, data, dir, number, format, bars, labels.s ? labels.s : "", (long long)r->repeats,
-		(long long)r->scale, r->profile, (long long)r->seed, (long long)r->id, r->tiermem);
+		any_bound(r), (long long)r->scale, r->profile, (long long)r->seed, (long long)r->id,
+		r->tiermem);
 	arguments_add(&a, "%s", script);
 	status = proc_capture(a.v, out, sizeof(out));
 	arguments_free(&a);

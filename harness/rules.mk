@@ -11,8 +11,8 @@ $(BUILD)/obj/harness/schema.o: results/schema.sql
 ## bench-redis: the Redis scenario of figure 3 in simulated VMs, its table, database rows and figure (SCALE=64 REPEAT=1 SEED=1)
 .PHONY: bench-redis
 bench-redis: all guest
-	$(BUILD)/bin/tmbench run figure3 --scale $(SCALE) --repeat $(REPEAT) --seed $(SEED) $(BENCH_OPTIONS)
-	$(BUILD)/bin/tmbench figure 3
+	@$(BUILD)/bin/tmbench run figure3 --scale $(SCALE) --repeat $(REPEAT) --seed $(SEED) $(BENCH_OPTIONS); \
+	status=$$?; [ $$status -gt 1 ] || $(BUILD)/bin/tmbench figure 3 || status=1; exit $$status
 
 ## report: print the latest recorded run again
 .PHONY: report

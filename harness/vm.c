@@ -96,14 +96,30 @@ int vm_start(struct vm *vm, const struct plan *p, const char *program, int cpu)
 		return -1;
 	}
 	vm->state = VM_RUNNING;
-	vm->last_output = now_seconds();
+	vm->last_sign = now_seconds();
 	return 0;
+}
+
+/* Processor time of a process so far, in seconds; 0 if it is gone. */
+static double cpu_seconds(pid_t pid)
+{
+	unsigned long user = 0, sys = 0;
+	char path[64], *stat_line, *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	stat_line = read_file(path, NULL);
+	p = stat_line ? strrchr(stat_line, ')') : NULL;
+	if (p)
+		sscanf(p, ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu", &user, &sys);
+	free(stat_line);
+	return (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
 }
 
 /* Follow a running VM's output: phase, end, panic. */
 static void follow(struct vm *vm)
 {
 	double now = now_seconds();
+	double cpu = cpu_seconds(vm->pid);
 	bool grown = false;
 	struct stat st;
 	char *log, *at;
@@ -115,9 +131,12 @@ static void follow(struct vm *vm)
 		vm->sizes[i] = (long)st.st_size;
 		grown = true;
 	}
+	if (grown || cpu - vm->cpu_seen >= 1) { /* a sign of life: output, or a second of work */
+		vm->last_sign = now;
+		vm->cpu_seen = cpu;
+	}
 	if (!grown)
 		return;
-	vm->last_output = now;
 	log = read_file(in_dir(vm, "console.log"), NULL);
 	if (log) {
 		char phase[NAME_LEN] = "";
@@ -229,9 +248,9 @@ bool vm_poll(struct vm *vm, const struct plan *p)
 			 (int)p->s->timeout, vm->phase[0] ? vm->phase : "booting");
 	else if (vm->guest_end && now - vm->guest_end > 30)
 		snprintf(reason, sizeof(reason), "QEMU did not end within 30 s of the guest's end");
-	else if (now - vm->last_output > (double)p->s->stall)
-		snprintf(reason, sizeof(reason), "hung: no output for %d s (%s)", (int)p->s->stall,
-			 vm->phase[0] ? vm->phase : "booting");
+	else if (now - vm->last_sign > (double)p->s->stall)
+		snprintf(reason, sizeof(reason), "hung: neither output nor work for %d s (%s)",
+			 (int)p->s->stall, vm->phase[0] ? vm->phase : "booting");
 	if (!reason[0])
 		return false;
 	vm_kill(vm, VM_FAILED, reason);

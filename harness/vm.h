@@ -25,7 +25,7 @@ struct vm {
 	char phase[NAME_LEN]; /* "" while it boots */
 	int phases_done;
 	double phase_started;
-	double last_output, guest_end, panic;
+	double last_sign, cpu_seen, guest_end, panic;
 	long sizes[4];
 	bool reached_phase;
 };

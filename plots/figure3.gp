@@ -1,5 +1,5 @@
 # Figure 3: throughput by phase and DRAM size, normalised to the baseline, with the paper's bounds.
-# tmbench figure 3 sets: format (svg|png), data, out, bars, labels, repeats, subtitle
+# tmbench figure 3 sets: format (svg|png), data, out, bars, labels, repeats, bounded (any bound drawn), subtitle
 if (format eq 'png') {
 	set terminal pngcairo size 1100,580 noenhanced font 'DejaVu Sans,11'
 } else {
@@ -41,6 +41,7 @@ set boxwidth width
 
 # Dark is much DRAM, light is little; told apart without colour too.
 array color[6] = ['#1b4f72', '#2e86c1', '#7fb3d5', '#d4b483', '#b0763a', '#6e4423']
+array ink[6] = ['#ffffff', '#ffffff', '#1b2631', '#1b2631', '#ffffff', '#ffffff']
 label_of(b) = system(sprintf("echo '%s' | cut -d' ' -f%d | tr _ ' '", labels, b))
 column_of(b) = 4 * b - 2
 
@@ -51,6 +52,6 @@ plot for [b = 1:bars] data using (center($0, b - 1)):(column(column_of(b))) with
 		with vectors nohead linewidth 1.5 linecolor rgb '#222222' notitle, \
 	for [b = 1:bars] data using (center($0, b - 1) - 0.5):(column(column_of(b) + 3)):(1):(0) \
 		with vectors nohead linewidth 3 linecolor rgb '#c0392b' notitle, \
-	NaN with lines linewidth 3 linecolor rgb '#c0392b' title "paper's bound", \
-	for [b = 1:bars] data using (center($0, b - 1)):(repeats > 1 ? column(column_of(b) + 2) : column(column_of(b))):(sprintf('%.2f', column(column_of(b)))) \
-		with labels font ',8' offset 0,0.55 textcolor rgb '#222222' notitle
+	NaN with lines linewidth 3 linecolor rgb '#c0392b' title (bounded ? "paper's bound" : ''), \
+	for [b = 1:bars] data using (center($0, b - 1)):(0.035):(sprintf('%.2f', column(column_of(b)))) \
+		with labels font ',9' textcolor rgb ink[(b - 1) % 6 + 1] notitle

@@ -274,7 +274,7 @@ def test_time_out_and_hang(bench):
     r = bench.run("--timeout", "1", "--config", "baseline", "--no-llc-sensitivity", FAKE_QEMU="hang")
     assert r.returncode == 1 and "time-out: not done after 1 s of real time (booting)" in r.stderr
     r = bench.run("--config", "baseline", "--no-llc-sensitivity", "--set", "vm.stall=1", FAKE_QEMU="silent")
-    assert r.returncode == 1 and "hung: no output for 1 s (booting)" in r.stderr
+    assert r.returncode == 1 and "hung: neither output nor work for 1 s (booting)" in r.stderr
     assert not any(map(alive, bench.vm_pids()))
 
 
