@@ -84,8 +84,8 @@ int plan_make(struct plan *p, const struct scenario *s, int64_t scale, int64_t s
 		req = (double)s->requests_floor;
 	p->requests = requests ? requests : (int64_t)req;
 	p->llc_requests = (int64_t)((double)p->requests * s->llc_requests);
-	if (p->llc_requests < s->threads * s->clients)
-		p->llc_requests = s->threads * s->clients;
+	if (p->llc_requests < s->llc_floor)
+		p->llc_requests = s->llc_floor < p->requests ? s->llc_floor : p->requests;
 	err = find_llc(p);
 	if (!err)
 		err = check_part(p->kernel, "run `make guest`");

@@ -111,6 +111,8 @@ void progress_show(struct progress *pr, const struct plan *p, const struct vm *v
 			 vms[i].variant ? " LLC " : "", vms[i].variant ? vms[i].variant->name : "",
 			 vms[i].phase[0] ? "phase " : "", vms[i].phase[0] ? vms[i].phase : "booting");
 	}
+	if (!running)
+		return;
 	if (sure > 0)
 		say_time(eta, sizeof(eta), (now - pr->started) * (total - sure - guess) / (sure + guess));
 	fprintf(stderr, "\r\033[K[%d/%d] %s · %.0f %% · ETA %s", started, n, t.s ? t.s : "",

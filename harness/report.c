@@ -117,7 +117,7 @@ static int load_names(struct report *r, sqlite3 *db)
 		text_of(st, 0, r->phases[r->n_phases++], NAME_LEN);
 	sqlite3_finalize(st);
 	st = query(db,
-		   "SELECT variant FROM vmrun WHERE run_id = ?1 AND variant NOT IN ('default', 'native') "
+		   "SELECT variant FROM vmrun WHERE run_id = ?1 AND variant <> 'native' "
 		   "GROUP BY variant ORDER BY min(llc_kib)",
 		   r->id);
 	if (!st)

@@ -34,7 +34,7 @@ struct report {
 	char configs[MAX_NAMES][NAME_LEN], phases[MAX_NAMES][NAME_LEN], variants[MAX_NAMES][NAME_LEN];
 	bool config_tiermem[MAX_NAMES];
 	double config_dram[MAX_NAMES];
-	int n_configs, n_phases, n_variants; /* variants other than default and native */
+	int n_configs, n_phases, n_variants; /* LLC variants with default, by size */
 	bool has_native;
 	struct figure *figures;
 	size_t n_figures, cap_figures;

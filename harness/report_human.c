@@ -207,13 +207,13 @@ static void sensitivity(const struct report *r)
 	char heading[256], *at = heading;
 	int p, c, v;
 
-	if (!r->n_variants)
+	if (r->n_variants < 2)
 		return;
 	at += snprintf(at, sizeof(heading), "Ratio to the baseline of the same LLC (");
 	for (v = 0; v < r->n_variants; v++)
 		at += snprintf(at, sizeof(heading) - (size_t)(at - heading), "%s%s", v ? " / " : "",
 			       r->variants[v]);
-	snprintf(at, sizeof(heading) - (size_t)(at - heading), "; fewer requests than above)");
+	snprintf(at, sizeof(heading) - (size_t)(at - heading), "; fewer requests than in default)");
 	title(heading);
 	table_cell(&t, BOLD, "phase");
 	for (c = 0; c < r->n_configs; c++)

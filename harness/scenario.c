@@ -59,6 +59,7 @@ static const struct key keys[] = {
 	N("load", "clients", clients, INT, 1, 10000),
 	N("load", "requests", requests, INT, 1, 1e12),
 	N("load", "requests_floor", requests_floor, INT, 1, 1e12),
+	N("load", "llc_requests_floor", llc_floor, INT, 1, 1e12),
 	N("load", "llc_requests", llc_requests, REAL, 0.001, 1),
 	N("native", "server_cpu", native_server_cpu, INT, 0, 4095),
 	N("native", "client_cpu", native_client_cpu, INT, 0, 4095),

@@ -92,7 +92,7 @@ def test_whole_matrix_is_run_recorded_and_reported(bench):
     assert r.stderr == ""
     assert "SIMULATED TIME" in r.stdout and "74,235 keys" in r.stdout and "guest Linux 6.1.0-fake" in r.stdout
     assert "4 of 4 bounds hold" in r.stdout
-    assert "half / twice" in r.stdout and "Spread over the repeats" in r.stdout
+    assert "half / default / twice" in r.stdout and "Spread over the repeats" in r.stdout
     assert bench.sql("SELECT status, scale, seed, repeats, keys, redis_version FROM run") == [
         ("ok", 64, 1, 2, 74235, "7.0.15")]
     assert bench.sql("SELECT variant, count(*), sum(status = 'ok') FROM vmrun GROUP BY variant ORDER BY 1") == [
