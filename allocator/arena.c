@@ -6,6 +6,7 @@
 // Hooks run with jemalloc's locks held: they call nothing that allocates. jemalloc's own metadata stays outside.
 #include "allocator/arena.h"
 #include "allocator/core.h"
+#include "allocator/front.h"
 #include "allocator/jem.h"
 
 #include <pthread.h>
@@ -138,6 +139,7 @@ static bool create_arena(enum tm_zone zone, unsigned *index)
 // A thread ends: its cache goes; later frees of other destructors do without.
 static void thread_ends(void *unused)
 {
+	tm_front_close();
 	me.state = GONE;
 	me.buffer_flags = (me.buffer_flags & ~MALLOCX_TCACHE(me.tcache)) | MALLOCX_TCACHE_NONE;
 	me.bulk_flags = (me.bulk_flags & ~MALLOCX_TCACHE(me.tcache)) | MALLOCX_TCACHE_NONE;
@@ -211,4 +213,11 @@ int tm_arena_free_flags(void)
 	if (__builtin_expect(me.state == NEW, 0))
 		thread_starts();
 	return me.free_flags;
+}
+
+bool tm_arena_thread_ready(void)
+{
+	if (me.state == NEW)
+		thread_starts();
+	return me.state == READY;
 }

@@ -16,4 +16,7 @@ bool tm_arenas_init(void);
 int tm_arena_flags(size_t size);
 int tm_arena_free_flags(void);
 
+// Whether the calling thread has its cache, and gives it back when it ends.
+bool tm_arena_thread_ready(void);
+
 #endif

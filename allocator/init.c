@@ -9,6 +9,7 @@
 #include "allocator/control.h"
 #include "allocator/core.h"
 #include "allocator/fork.h"
+#include "allocator/front.h"
 #include "allocator/frames.h"
 #include "allocator/jem.h"
 #include "allocator/migrate.h"
@@ -102,6 +103,7 @@ static void set_up(void)
 	tm_arenas_configure();
 	if (!tm_arenas_init())
 		tm_die("jemalloc did not accept its settings (MALLOC_CONF=%s)", env("MALLOC_CONF") ? env("MALLOC_CONF") : "");
+	tm_front_init(tm.base + TM_BULK * tm.zone_bytes, tm.zone_bytes);
 	tm_malloc_zones(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN), number(TM_OPT_LARGE_MIN), tm.base + TM_BUFFER * tm.zone_bytes,
 			2 * tm.zone_bytes);
 }

@@ -2,6 +2,7 @@
 // own arenas. One comparison tells; before the library is ready it is always true, so the first call sets up.
 #include "allocator/arena.h"
 #include "allocator/core.h"
+#include "allocator/front.h"
 #include "allocator/init.h"
 #include "allocator/jem.h"
 
@@ -47,14 +48,19 @@ static __attribute__((noinline)) void *special_malloc(size_t size, int flags)
 	if (!still_special(size))
 		return flags & MALLOCX_ZERO ? je_calloc(1, size) : je_malloc(size);
 	void *p = je_mallocx(size, tm_arena_flags(size) | flags);
-	if (!p)
+	if (p)
+		tm_front_note(p, size);
+	else
 		errno = ENOMEM;
 	return p;
 }
 
 void *malloc(size_t size)
 {
-	return special_size(size) ? special_malloc(size, 0) : je_malloc(size);
+	if (!special_size(size))
+		return je_malloc(size);
+	void *p = tm_front_pop(size);
+	return p ? p : special_malloc(size, 0);
 }
 
 void *calloc(size_t n, size_t size)
@@ -70,10 +76,10 @@ void *calloc(size_t n, size_t size)
 
 void free(void *p)
 {
-	if (__builtin_expect(special_address(p), 0))
-		je_dallocx(p, tm_arena_free_flags());
-	else
+	if (!special_address(p))
 		je_free(p);
+	else if (!tm_front_push(p))
+		je_dallocx(p, tm_arena_free_flags());
 }
 
 void *realloc(void *p, size_t size)
@@ -87,10 +93,14 @@ void *realloc(void *p, size_t size)
 	bool from = special_address(p), to = special_size(size) && still_special(size);
 	if (!from && !to)
 		return je_realloc(p, size);
+	if (from && to && tm_front_class(size) == tm_front_class_of(p))
+		return p;
 	size_t old = je_sallocx(p, 0);
 	if (from && to && (old >= buffer_min) == (size >= buffer_min)) {
 		void *q = je_rallocx(p, size, tm_arena_flags(size));
-		if (!q)
+		if (q)
+			tm_front_note(q, size);
+		else
 			errno = ENOMEM;
 		return q;
 	}
@@ -123,6 +133,7 @@ int posix_memalign(void **out, size_t alignment, size_t size)
 	void *p = je_mallocx(size, tm_arena_flags(size) | MALLOCX_ALIGN(alignment));
 	if (!p)
 		return ENOMEM;
+	tm_front_note(p, 0);
 	*out = p;
 	return 0;
 }
