@@ -63,7 +63,7 @@ void tm_control_serve(void)
 	char request[REQUEST_MAX];
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	struct timeval limit = {.tv_usec = 200000};
+	struct timeval limit = {.tv_sec = 1};
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0)

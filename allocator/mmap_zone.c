@@ -86,15 +86,19 @@ void *tm_mmap_capture(size_t size, int prot)
 	return at;
 }
 
-// Waits until nobody else has granule g. tm_lock held.
-static void settle(size_t g)
+// Waits until nobody else has any granule from first to last. tm_lock held; it is given up while waiting, so only a pass
+// without waiting counts.
+static void settle(size_t first, size_t last)
 {
-	struct tm_granule *t = &tm.table[g];
-
-	while (t->state == TM_MOVING || t->state == TM_FROZEN)
-		tm_wait();
-	if (t->state == TM_HINT_DRAM || t->state == TM_HINT_PMEM)
-		tm_hint_restore(g, false);
+	for (size_t g = first; g <= last; g++) {
+		struct tm_granule *t = &tm.table[g];
+		if (t->state == TM_HINT_DRAM || t->state == TM_HINT_PMEM)
+			tm_hint_restore(g, false);
+		if (t->state == TM_MOVING || t->state == TM_FROZEN) {
+			tm_wait();
+			g = first - 1;
+		}
+	}
 }
 
 // True if [addr, end) covers all that is mapped of granule g.
@@ -125,8 +129,8 @@ void tm_mmap_release(void *addr, size_t size, bool foreign)
 	size_t last = tm_index(end - 1), run = SIZE_MAX;
 
 	tm_lock();
+	settle(tm_index(start), last);
 	for (size_t g = tm_index(start); g <= last; g++) {
-		settle(g);
 		bool all = tm.table[g].state != TM_EMPTY && covers(g, start, end);
 		if (all) {
 			if (run == SIZE_MAX)
@@ -161,7 +165,7 @@ void tm_mmap_drop(void *addr, size_t size)
 	for (size_t g = tm_index(start); g <= last; g++) {
 		struct tm_granule *t = &tm.table[g];
 		uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
-		settle(g);
+		settle(g, g);
 		bool all = covers(g, start, end) && !(t->flags & TM_PINNED);
 		from = from > start ? from : start;
 		to = to < end ? to : end;
@@ -185,9 +189,9 @@ int tm_mmap_protect(void *addr, size_t size, int prot)
 	size_t last = tm_index(end - 1);
 
 	tm_lock();
+	settle(tm_index(start), last);
 	for (size_t g = tm_index(start); size && g <= last; g++) {
 		struct tm_granule *t = &tm.table[g];
-		settle(g);
 		if (covers(g, start, end))
 			t->flags = (uint8_t)((t->flags & ~TM_PROT) | tm_prot_flags(prot));
 		else
@@ -202,7 +206,7 @@ void tm_mmap_pin(void *addr, size_t size)
 {
 	tm_lock();
 	for (size_t g = tm_index((uintptr_t)addr); size && g <= tm_index((uintptr_t)addr + size - 1); g++) {
-		settle(g);
+		settle(g, g);
 		tm.table[g].flags |= TM_PINNED;
 	}
 	tm_unlock();

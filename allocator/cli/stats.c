@@ -102,15 +102,17 @@ int cli_stats(int argc, char **argv)
 	snprintf(path, sizeof(path), "/proc/%ld", pid);
 	if (stat(path, &st))
 		return cli_error(1, "there is no process %ld", pid);
-	int fd = reach((pid_t)pid, st.st_uid);
-	if (fd < 0)
-		return cli_error(1, "process %ld does not answer; is it yours, and was it started by 'tiermem run'?", pid);
-	if (send(fd, "stats\n", 6, MSG_NOSIGNAL) != 6)
-		return cli_error(1, "process %ld: %s", pid, strerror(errno));
-	while (used < sizeof(text) - 1 && (n = recv(fd, text + used, sizeof(text) - 1 - used, 0)) > 0)
-		used += (size_t)n;
+	// A client that was slow to send has been hung up on: once more.
+	for (int tries = 0; tries < 3 && !used; tries++) {
+		int fd = reach((pid_t)pid, st.st_uid);
+		if (fd < 0)
+			return cli_error(1, "process %ld does not answer; is it yours, and was it started by 'tiermem run'?", pid);
+		send(fd, "stats\n", 6, MSG_NOSIGNAL);
+		while (used < sizeof(text) - 1 && (n = recv(fd, text + used, sizeof(text) - 1 - used, 0)) > 0)
+			used += (size_t)n;
+		close(fd);
+	}
 	text[used] = 0;
-	close(fd);
 	json_error_t error;
 	json_t *root = json_loads(text, 0, &error);
 	if (!root || json_object_get(root, "error"))

@@ -1,0 +1,78 @@
+// What a program may expect of the malloc family. Prints the first rule that does not hold.
+#include <errno.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void rule(int holds, const char *text, size_t size)
+{
+	if (!holds) {
+		printf("broken at %zu: %s\n", size, text);
+		exit(1);
+	}
+}
+
+static int is_all(const unsigned char *p, unsigned char value, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] != value)
+			return 0;
+	}
+	return 1;
+}
+
+int main(void)
+{
+	static const size_t sizes[] = {0, 1, 16, 100, 511, 512, 513, 4096, 8191, 8192, 50000, 262143, 262144, 3000000};
+	const size_t n = sizeof(sizes) / sizeof(*sizes);
+	volatile size_t huge = SIZE_MAX / 2 + 2; // volatile: the compiler must not judge it
+
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < n; i++) {
+			unsigned char *p = malloc(sizes[i]);
+			rule(p && (uintptr_t)p % 8 == 0, "malloc gives aligned memory", sizes[i]);
+			rule(malloc_usable_size(p) >= sizes[i], "malloc_usable_size covers it", sizes[i]);
+			memset(p, 0xa5, sizes[i]);
+			for (size_t k = 0; k < n; k++) { // across all zones and back
+				size_t keep = sizes[i] < sizes[k] ? sizes[i] : sizes[k];
+				p = realloc(p, sizes[k] + 1);
+				rule(p && is_all(p, 0xa5, keep), "realloc keeps the contents", sizes[k]);
+				memset(p, 0xa5, sizes[k] + 1);
+				p = realloc(p, sizes[i] + 1);
+				rule(p && is_all(p, 0xa5, keep), "realloc back keeps the contents", sizes[k]);
+				memset(p, 0xa5, sizes[i] + 1);
+			}
+			free(p);
+			p = calloc(sizes[i], 2);
+			rule(p && is_all(p, 0, sizes[i] * 2), "calloc gives zeros", sizes[i]);
+			memset(p, 0xff, sizes[i] * 2);
+			free(p);
+			for (size_t align = 16; align <= 65536; align *= 16) {
+				void *q;
+				rule(!posix_memalign(&q, align, sizes[i]) && (uintptr_t)q % align == 0, "posix_memalign aligns", sizes[i]);
+				memset(q, 1, sizes[i]);
+				free(q);
+				q = aligned_alloc(align, sizes[i]);
+				rule(q && (uintptr_t)q % align == 0, "aligned_alloc aligns", sizes[i]);
+				free(q);
+			}
+			void *v = valloc(sizes[i]), *w = pvalloc(sizes[i]);
+			rule((uintptr_t)v % 4096 == 0 && (uintptr_t)w % 4096 == 0, "valloc aligns to pages", sizes[i]);
+			rule(malloc_usable_size(w) >= (sizes[i] + 4095) / 4096 * 4096, "pvalloc rounds up", sizes[i]);
+			free(v);
+			free(w);
+		}
+	}
+	void *q = NULL;
+	rule(posix_memalign(&q, 24, 100) == EINVAL, "posix_memalign refuses 24", 24);
+	errno = 0;
+	rule(!calloc(huge, 2) && errno == ENOMEM, "calloc knows overflow", huge);
+	rule(!reallocarray(NULL, huge, 2), "reallocarray knows overflow", huge);
+	errno = 0;
+	rule(!malloc(SIZE_MAX - 4096) && errno == ENOMEM, "malloc of nearly everything fails", SIZE_MAX);
+	free(NULL);
+	puts("ok");
+	return 0;
+}

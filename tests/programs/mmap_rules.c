@@ -1,0 +1,102 @@
+// What a program may expect of private anonymous memory, captured or not. Prints the first rule that does not hold.
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SIZE ((size_t)8 << 20)
+#define PAGE ((size_t)4096)
+
+static sigjmp_buf back;
+
+static void on_fault(int sig)
+{
+	siglongjmp(back, 1);
+}
+
+static void rule(int holds, const char *text)
+{
+	if (!holds) {
+		printf("broken: %s\n", text);
+		exit(1);
+	}
+}
+
+static int is_all(const char *p, char value, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] != value)
+			return 0;
+	}
+	return 1;
+}
+
+static int faults(volatile char *p, int write)
+{
+	if (sigsetjmp(back, 1))
+		return 1;
+	if (write)
+		*p = 1;
+	else
+		(void)*p;
+	return 0;
+}
+
+static char *map(size_t size)
+{
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	rule(p != MAP_FAILED, "mmap succeeds");
+	return p;
+}
+
+int main(void)
+{
+	signal(SIGSEGV, on_fault);
+	for (int round = 0; round < 3; round++) {
+		char *p = map(SIZE);
+		rule(is_all(p, 0, SIZE), "new memory is zero");
+		memset(p, round + 1, SIZE);
+		madvise(p + 3 * PAGE, SIZE / 2, MADV_DONTNEED);
+		rule(is_all(p + 3 * PAGE, 0, SIZE / 2), "MADV_DONTNEED leaves zeros");
+		rule(is_all(p, (char)(round + 1), 3 * PAGE), "MADV_DONTNEED leaves what is before it");
+		rule(is_all(p + 3 * PAGE + SIZE / 2, (char)(round + 1), SIZE / 2 - 3 * PAGE), "and what is behind it");
+		rule(!munmap(p, SIZE), "munmap succeeds");
+		rule(faults(p, 0), "unmapped memory faults");
+	}
+
+	char *p = map(SIZE + 5 * PAGE);
+	memset(p, 7, SIZE + 5 * PAGE);
+	rule(!munmap(p + 17 * PAGE, 30 * PAGE), "a part can be unmapped");
+	rule(faults(p + 20 * PAGE, 0), "the part faults");
+	rule(is_all(p, 7, 17 * PAGE) && is_all(p + 47 * PAGE, 7, SIZE - 42 * PAGE), "the rest stays");
+	rule(!munmap(p, SIZE + 5 * PAGE), "and goes, holes or not");
+
+	p = map(SIZE);
+	memset(p, 9, SIZE / 2);
+	char *q = mremap(p, SIZE, 2 * SIZE, MREMAP_MAYMOVE);
+	rule(q != MAP_FAILED && is_all(q, 9, SIZE / 2) && is_all(q + SIZE / 2, 0, SIZE + SIZE / 2), "mremap grows, with contents");
+	q = mremap(q, 2 * SIZE, SIZE / 4, 0);
+	rule(q != MAP_FAILED && is_all(q, 9, SIZE / 4), "mremap shrinks in place");
+	rule(faults(q + SIZE / 4, 0), "what was cut off faults");
+
+	rule(!mprotect(q, 64 * PAGE, PROT_READ), "mprotect succeeds");
+	rule(faults(q + PAGE, 1) && !faults(q + PAGE, 0), "read-only memory can be read, not written");
+	rule(!mprotect(q, 64 * PAGE, PROT_READ | PROT_WRITE) && !faults(q + PAGE, 1), "and written again later");
+	rule(!mprotect(q, PAGE, PROT_NONE) && faults(q, 0), "PROT_NONE faults");
+
+	char *fixed = mmap(q + 2 * PAGE, 70 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	rule(fixed == q + 2 * PAGE && is_all(fixed, 0, 70 * PAGE), "MAP_FIXED replaces");
+	rule(is_all(q + 72 * PAGE, 9, SIZE / 4 - 72 * PAGE), "MAP_FIXED leaves the rest");
+	rule(!munmap(q, SIZE / 4), "munmap takes both");
+
+	int fds[2];
+	p = map(SIZE);
+	rule(!pipe(fds) && write(fds[1], "hello", 5) == 5, "pipe");
+	rule(read(fds[0], p + SIZE / 2, 5) == 5 && !memcmp(p + SIZE / 2, "hello", 6), "the kernel writes to untouched memory");
+	rule(write(fds[1], p, PAGE) == (ssize_t)PAGE, "the kernel reads untouched memory");
+	puts("ok");
+	return 0;
+}
