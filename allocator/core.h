@@ -155,7 +155,7 @@ bool tm_commit(uintptr_t addr, size_t size);
 // Heap memory goes out of use; false: not now (a migration has it), it stays in use.
 bool tm_decommit(uintptr_t addr, size_t size);
 
-// Wakes the worker thread; cheap if it has been woken already.
-void tm_kick(void);
+// Wakes the worker thread; cheap if it has been woken already. Not urgent: only if it sleeps without a time limit.
+void tm_kick(bool urgent);
 
 #endif

@@ -48,8 +48,8 @@ static bool place(size_t g, size_t need)
 
 	if (!(t->flags & TM_AHEAD)) {
 		bool dram = tm_quota_take(zone, 1);
-		if (!dram && zone <= TM_BUFFER)
-			tm_kick();
+		if (!dram && tm.quota)
+			tm_kick(zone <= TM_BUFFER);
 		if (!dram && !map_ahead(g, need)) {
 			dram = tm_quota_take_reserve(zone, 1);
 			if (!dram)

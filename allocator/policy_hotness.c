@@ -7,7 +7,8 @@
 // Heat of a region: the mean of ln(delay to the touch) over its last samples, relative to the samples of all regions at that
 // time (so that a program that pauses looks no different). One delay says little: for equal heat it is exponential, and
 // ln(delay) has a variance of pi^2/6. The exchange asks for a factor of two beyond the error of both means (the
-// hysteresis); the whole is worth sampling only while the variance over all samples exceeds pi^2/6.
+// hysteresis), and happens only while the variance over all samples exceeds pi^2/6. Sampling goes on at
+// its full rate while that is so and exchanges still happen.
 #include "allocator/policy.h"
 #include "allocator/core.h"
 #include "allocator/migrate.h"
@@ -19,6 +20,7 @@
 #define KNOWN        1024
 #define VARIANCE     1.6449
 #define DEVIATION    1.2826
+#define PATIENCE     1024
 #define GROWTH_NS    UINT64_C(2000000000)
 #define TICK_NS      UINT64_C(200000000)
 #define IDLE_TICK_NS UINT64_C(1000000000)
@@ -32,6 +34,7 @@ static struct region *regions;      // of the whole table
 static size_t known[KNOWN], known_n; // those with samples
 static double level, mean, square;  // ln(delay): recent mean; of deviations: mean and mean square
 static unsigned level_n, total_n;
+static unsigned fruitless; // samples since the last exchange
 static uint64_t last_ns, last_commits, growth_ns;
 static double budget; // bytes
 static size_t hand;
@@ -49,6 +52,7 @@ static void sample(const struct tm_hint_result *r)
 		return;
 	double x = log(((double)r->delay_ns + 1000) * (r->touched ? 1e-9 : 2e-9));
 	double deviation = level_n ? x - level : 0;
+	fruitless++;
 	if (level_n < 32)
 		level_n++;
 	level += (x - level) / level_n;
@@ -70,10 +74,16 @@ static void sample(const struct tm_hint_result *r)
 	region->mean += (float)(deviation - region->mean) / region->count;
 }
 
+// True if heat differs: the variance is beyond three standard errors (its distribution has excess kurtosis 2.4).
+static bool uneven(void)
+{
+	return total_n >= 64 && square - mean * mean > VARIANCE * (1 + 3 * sqrt(4.4 / total_n));
+}
+
 static bool curious(void)
 {
-	// Three standard errors of a variance whose distribution has excess kurtosis 2.4.
-	return total_n >= 32 && square - mean * mean > VARIANCE * (1 + 3 * sqrt(4.4 / total_n));
+	// Known to be uneven, and lately more samples have led to something.
+	return uneven() && fruitless < PATIENCE;
 }
 
 // The known region with granules of a state whose mean is lowest (sign 1) or highest (-1); SIZE_MAX: none.
@@ -185,15 +195,16 @@ static bool exchange(void)
 	size_t hot_g, cold_g;
 	bool any = false;
 
-	while (budget > 0 && known_n) {
+	while (budget > 0 && known_n && uneven()) {
 		size_t hot = extreme(TM_PMEM, 1, &hot_g), cold = extreme(TM_DRAM, -1, &cold_g);
 		if (hot == SIZE_MAX || cold == SIZE_MAX)
 			break;
-		double error = DEVIATION * (1 / sqrt(regions[hot].count) + 1 / sqrt(regions[cold].count));
+		double error = 1.5 * DEVIATION * (1 / sqrt(regions[hot].count) + 1 / sqrt(regions[cold].count));
 		if (regions[cold].mean - regions[hot].mean < M_LN2 + error)
 			break;
 		if (!make_room(tm_migrate_run()) || !bring(hot_g, tm_migrate_run()))
 			break;
+		fruitless = 0;
 		any = true;
 	}
 	return any;

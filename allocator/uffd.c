@@ -63,6 +63,7 @@ static void first_touch(size_t g)
 		n /= 2;
 	bool dram = n > 1 || tm_quota_take(TM_MMAP, 1);
 	if (!dram) {
+		tm_kick(false);
 		n = untouched_run(g, run_bytes >> tm.shift ? run_bytes >> tm.shift : 1);
 		frame = tm_frames_take((uint32_t)n, g && tm_frame_mapped(&tm.table[g - 1]) ? tm.table[g - 1].frame + 1 : TM_NO_FRAME,
 				       &got);

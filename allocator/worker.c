@@ -18,11 +18,15 @@
 const struct tm_policy *tm_policy = &tm_policy_static;
 
 static int kick_fd = -1;
-static atomic_bool sleeping; // until kicked: a write is needed to wake the worker
+// What it takes to wake the worker.
+enum { AWAKE, SLEEPS_A_WHILE, SLEEPS };
+static atomic_int sleeping;
 
-void tm_kick(void)
+void tm_kick(bool urgent)
 {
-	if (atomic_exchange(&sleeping, false)) {
+	int least = urgent ? SLEEPS_A_WHILE : SLEEPS;
+
+	if (atomic_load_explicit(&sleeping, memory_order_relaxed) >= least && atomic_exchange(&sleeping, AWAKE) >= least) {
 		uint64_t one = 1;
 		ssize_t ignored = write(kick_fd, &one, sizeof(one));
 		(void)ignored;
@@ -34,7 +38,7 @@ static void *work(void *unused)
 	uint64_t drained;
 
 	for (;;) {
-		atomic_store(&sleeping, false);
+		atomic_store(&sleeping, AWAKE);
 		while (tm_engine_wanted())
 			usleep(50);
 		tm_engine_take();
@@ -46,7 +50,7 @@ static void *work(void *unused)
 		struct timespec timeout = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
 		// A kick is for who sleeps long: policies that are called soon anyway do not need it.
 		if (wait > 20000000)
-			atomic_store(&sleeping, true);
+			atomic_store(&sleeping, wait == TM_FOREVER ? SLEEPS : SLEEPS_A_WHILE);
 		if (ppoll(fds, 2, wait == TM_FOREVER ? NULL : &timeout, NULL) < 0 && errno != EINTR)
 			return NULL;
 		if (fds[0].revents & POLLIN && read(kick_fd, &drained, sizeof(drained)) < 0 && errno != EAGAIN)
