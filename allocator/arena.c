@@ -9,6 +9,7 @@
 #include "allocator/front.h"
 #include "allocator/jem.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 #define GROW_BYTES ((size_t)2 << 20)
-#define MAX_ARENAS 8
+#define MAX_ARENAS 4 // each costs: Redis asks for statistics ten times a second, and jemalloc walks them all
 
 struct zone_hooks {
 	extent_hooks_t hooks; // first: jemalloc hands out its address
@@ -29,6 +30,8 @@ static __thread struct {
 	unsigned tcache;
 	int buffer_flags, bulk_flags, free_flags;
 } me;
+
+#define NO_ARENA UINT_MAX // not created yet
 
 static unsigned arenas, buffer_arena[MAX_ARENAS], bulk_arena[MAX_ARENAS];
 static size_t buffer_min;
@@ -151,14 +154,20 @@ static void thread_ends(void *unused)
 // is touched.
 static void drain_first_extent(void)
 {
-	for (size_t size = GROW_BYTES / 2; size >= 4 * TM_PAGE; size /= 2) {
+	void *ours[16];
+	size_t n = 0;
+
+	// What is ours goes back only at the end: jemalloc prefers what was freed to what it never used.
+	for (size_t size = GROW_BYTES / 2; size >= TM_PAGE && n < 16; size /= 2) {
 		for (void *p; (p = je_mallocx(size, MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE));) {
 			if (tm_ours((uintptr_t)p)) {
-				je_dallocx(p, MALLOCX_TCACHE_NONE);
+				ours[n++] = p;
 				break;
 			}
 		}
 	}
+	while (n)
+		je_dallocx(ours[--n], MALLOCX_TCACHE_NONE);
 }
 
 bool tm_arenas_init(void)
@@ -173,11 +182,23 @@ bool tm_arenas_init(void)
 		snprintf(name, sizeof(name), "arena.%u.extent_hooks", i);
 		if (je_mallctl(name, NULL, NULL, &hooks, sizeof(hooks)) || !limit_growth(i))
 			return false;
-		if (!create_arena(TM_BUFFER, &buffer_arena[i]) || !create_arena(TM_BULK, &bulk_arena[i]))
-			return false;
+		buffer_arena[i] = bulk_arena[i] = NO_ARENA;
 	}
 	drain_first_extent();
 	return !pthread_key_create(&key, thread_ends);
+}
+
+// The i-th pair of arenas, created at their first use.
+static bool arenas_exist(unsigned i)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	bool exist;
+
+	pthread_mutex_lock(&lock);
+	exist = (buffer_arena[i] != NO_ARENA || create_arena(TM_BUFFER, &buffer_arena[i])) &&
+		(bulk_arena[i] != NO_ARENA || create_arena(TM_BULK, &bulk_arena[i]));
+	pthread_mutex_unlock(&lock);
+	return exist;
 }
 
 static void thread_starts(void)
@@ -185,9 +206,13 @@ static void thread_starts(void)
 	unsigned i = atomic_fetch_add(&next_arena, 1) % arenas;
 	size_t size = sizeof(me.tcache);
 
-	// Until it is ready, and if there is none, without a cache: what follows may allocate.
+	// Until it is ready, with the automatic arenas and no cache: what follows may allocate.
 	me.state = MAKING;
-	me.free_flags = MALLOCX_TCACHE_NONE;
+	me.free_flags = me.buffer_flags = me.bulk_flags = MALLOCX_TCACHE_NONE;
+	if (!arenas_exist(i)) {
+		me.state = GONE;
+		return;
+	}
 	me.buffer_flags = MALLOCX_ARENA(buffer_arena[i]) | MALLOCX_TCACHE_NONE;
 	me.bulk_flags = MALLOCX_ARENA(bulk_arena[i]) | MALLOCX_TCACHE_NONE;
 	if (pthread_setspecific(key, &me) || je_mallctl("tcache.create", &me.tcache, &size, NULL, 0)) {
