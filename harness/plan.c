@@ -69,7 +69,7 @@ int plan_make(struct plan *p, const struct scenario *s, int64_t scale, int64_t s
 	root_path(p->root, s->root);
 	root_path(p->plugin, s->plugin);
 	root_path(p->profile, s->profile);
-	p->keys = s->data / scale / s->bytes_per_key;
+	p->keys = (s->data / scale - s->base_bytes) / s->bytes_per_key;
 	if (p->keys < s->threads * s->clients) {
 		complain("scale %lld leaves %lld keys for %lld clients; use a smaller one", (long long)scale,
 			 (long long)p->keys, (long long)(s->threads * s->clients));

@@ -54,6 +54,7 @@ static const struct key keys[] = {
 	S("cpus", "load", load_cpus),
 	N("load", "data", data, SIZE, 1, 1e15),
 	N("load", "value", value, SIZE, 1, 512 << 20),
+	N("load", "base_bytes", base_bytes, SIZE, 0, 1e12),
 	N("load", "bytes_per_key", bytes_per_key, INT, 1, 1e9),
 	N("load", "threads", threads, INT, 1, 64),
 	N("load", "clients", clients, INT, 1, 10000),

@@ -52,7 +52,7 @@ struct scenario {
 	int64_t server_cpu, background_cpu;
 	char load_cpus[NAME_LEN];
 	/* load */
-	int64_t data, value, bytes_per_key, threads, clients, requests, requests_floor, llc_floor;
+	int64_t data, value, base_bytes, bytes_per_key, threads, clients, requests, requests_floor, llc_floor;
 	double llc_requests;
 	/* native */
 	int64_t native_server_cpu, native_client_cpu, native_threads, native_clients;
