@@ -21,7 +21,13 @@ if [ "$(id -u)" != 0 ]; then
     as_root=sudo
 fi
 echo "deps: installing$missing" >&2
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 # RUNLEVEL=1 makes maintainer scripts leave new services stopped: nobody asked for a Redis on port 6379.
-$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-    apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $missing >&2
+{ $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+    $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+        apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $missing; } >"$log" 2>&1 || {
+    tail -n 15 "$log" >&2
+    echo "deps: apt-get failed (see above); mend it, or install by hand:$missing" >&2
+    exit 1
+}
