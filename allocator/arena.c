@@ -188,16 +188,18 @@ bool tm_arenas_init(void)
 	return !pthread_key_create(&key, thread_ends);
 }
 
-// The i-th pair of arenas, created at their first use.
+// The i-th pair of arenas, created at their first use. False: there are none, or another thread is creating them just now.
+// (No lock: a fork meanwhile would wait for it with jemalloc's locks held.)
 static bool arenas_exist(unsigned i)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static atomic_flag creating = ATOMIC_FLAG_INIT;
 	bool exist;
 
-	pthread_mutex_lock(&lock);
+	if (atomic_flag_test_and_set(&creating))
+		return false;
 	exist = (buffer_arena[i] != NO_ARENA || create_arena(TM_BUFFER, &buffer_arena[i])) &&
 		(bulk_arena[i] != NO_ARENA || create_arena(TM_BULK, &bulk_arena[i]));
-	pthread_mutex_unlock(&lock);
+	atomic_flag_clear(&creating);
 	return exist;
 }
 
@@ -210,7 +212,7 @@ static void thread_starts(void)
 	me.state = MAKING;
 	me.free_flags = me.buffer_flags = me.bulk_flags = MALLOCX_TCACHE_NONE;
 	if (!arenas_exist(i)) {
-		me.state = GONE;
+		me.state = NEW; // the next time again
 		return;
 	}
 	me.buffer_flags = MALLOCX_ARENA(buffer_arena[i]) | MALLOCX_TCACHE_NONE;
