@@ -65,6 +65,14 @@ static inline size_t tm_front_class_of(const void *p)
 										    : TM_FRONT_CLASSES;
 }
 
+// Whether p is of the class of size bytes: it can stay where it is.
+static inline bool tm_front_fits(const void *p, size_t size)
+{
+	size_t c = tm_front_class_of(p);
+
+	return c < TM_FRONT_CLASSES && c == tm_front_class(size);
+}
+
 // Keeps p; false: the caller frees it.
 static inline bool tm_front_push(void *p)
 {

@@ -93,7 +93,7 @@ void *realloc(void *p, size_t size)
 	bool from = special_address(p), to = special_size(size) && still_special(size);
 	if (!from && !to)
 		return je_realloc(p, size);
-	if (from && to && tm_front_class(size) == tm_front_class_of(p))
+	if (from && to && tm_front_fits(p, size))
 		return p;
 	size_t old = je_sallocx(p, 0);
 	if (from && to && (old >= buffer_min) == (size >= buffer_min)) {

@@ -205,7 +205,7 @@ def test_redis_memory_comes_back_after_flush(redis):
     cli(port, "flushall")
     cli(port, "memory", "purge")
     after = stats_of(server)["captured"]["heap_bytes"]
-    assert after < before / 4
+    assert after < before / 3
     populate(port, 20000)
     check_values(port, 20000)
 

@@ -25,7 +25,7 @@ static int is_all(const unsigned char *p, unsigned char value, size_t n)
 
 int main(void)
 {
-	static const size_t sizes[] = {0, 1, 16, 100, 511, 512, 513, 4096, 8191, 8192, 50000, 262143, 262144, 3000000};
+	static const size_t sizes[] = {0, 1, 16, 100, 511, 512, 513, 4096, 8191, 8192, 9000, 10200, 50000, 262143, 262144, 3000000};
 	const size_t n = sizeof(sizes) / sizeof(*sizes);
 	volatile size_t huge = SIZE_MAX / 2 + 2; // volatile: the compiler must not judge it
 
@@ -38,6 +38,7 @@ int main(void)
 			for (size_t k = 0; k < n; k++) { // across all zones and back
 				size_t keep = sizes[i] < sizes[k] ? sizes[i] : sizes[k];
 				p = realloc(p, sizes[k] + 1);
+				rule(malloc_usable_size(p) > sizes[k], "realloc makes room", sizes[k]);
 				rule(p && is_all(p, 0xa5, keep), "realloc keeps the contents", sizes[k]);
 				memset(p, 0xa5, sizes[k] + 1);
 				p = realloc(p, sizes[i] + 1);
