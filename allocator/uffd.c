@@ -50,6 +50,21 @@ static size_t untouched_run(size_t g, size_t most)
 	return n;
 }
 
+// Fills memory with zeros and wakes who waits for it. One UFFDIO_COPY stays within one of the kernel's mappings, and neighbours
+// with different histories are kept apart (ENOENT): then the halves, each on its own.
+static void fill_zero(char *at, size_t size)
+{
+	if (!tm_os_uffd_copy(tm.uffd, at, zeros, size))
+		return;
+	if (size <= TM_PAGE) { // gone since: whoever waits tries again
+		tm_os_uffd_wake(tm.uffd, at, size);
+		return;
+	}
+	size_t half = (size / 2 + TM_PAGE - 1) & ~(TM_PAGE - 1);
+	fill_zero(at, half);
+	fill_zero(at + half, size - half);
+}
+
 // First touch: the granule and, when touches come in order, ever more of those behind it. tm_lock held.
 static void first_touch(size_t g)
 {
@@ -88,7 +103,7 @@ static void first_touch(size_t g)
 	for (size_t i = 0; i < n; i++)
 		tm_set(g + i, TM_DRAM, TM_NO_FRAME, tm.table[g + i].flags);
 	last_end = g + n;
-	tm_os_uffd_copy(tm.uffd, at, zeros, n << tm.shift);
+	fill_zero(at, n << tm.shift);
 }
 
 // A report of address addr, by thread; write: to a page that is read-only for now.
@@ -122,7 +137,7 @@ static void fault(uintptr_t addr, int thread, bool write)
 		break;
 	case TM_DRAM:
 		if (tm_zone_of(g) == TM_MMAP) { // a page given back by madvise within a granule, or just filled
-			tm_os_uffd_copy(tm.uffd, (void *)(addr & ~(TM_PAGE - 1)), zeros, TM_PAGE);
+			fill_zero((char *)(addr & ~(TM_PAGE - 1)), TM_PAGE);
 			break;
 		} // fall through
 	default:
