@@ -8,9 +8,12 @@
  * lock before). So an actor that waits for the token never holds a QEMU lock, and the token's holder can take any
  * of them: whoever else has it is no actor and gives it back by itself.
  *
- * A vCPU may run ahead of the slowest ready vCPU by one quantum, and never past the main loop's next deadline, so
- * timers fire at their time. Whoever is woken (pthread_cond_signal by an actor) becomes ready at the waker's time:
- * that a kicked vCPU has not left its futex yet changes nothing, because nobody looks at the host's scheduling.
+ * Simulated time is cut into quanta. Every ready vCPU runs to the end of the present quantum before any enters the next;
+ * within it they go in the order in which their slices began, so one that the main loop interrupted goes on before
+ * the others, and a needless interruption changes nothing. None runs past the main loop's next deadline, so timers fire at
+ * their time. Whoever is woken (pthread_cond_signal by an actor) becomes ready at the waker's time: that a kicked vCPU has not left its
+ * futex yet changes nothing, because nobody looks at the host's scheduling. Threads that are no actors (RCU) wake vCPUs at
+ * arbitrary moments, for work that takes no simulated time: such a vCPU gets its old clock back when it sleeps again.
  */
 #include "sim/sched.h"
 
@@ -105,30 +108,35 @@ static void check_outside(void)
 		main_kicked = true;
 }
 
-/* Sets the running vCPU's limit: a quantum past the slowest ready vCPU, not past the main loop. */
+/*
+ * Sets the running vCPU's limit: the end of its quantum and up to an eighth more, not past the main loop. With all
+ * slices alike a spin lock that is let go for a moment in each round may never be seen free (SeaBIOS starts CPUs so).
+ */
 static void set_limit(struct actor *a)
 {
-	uint64_t limit = SCHED_NEVER, t;
+	uint64_t t = wants_at(&main_actor), quantum = a->time_ps / quantum_ps + 1;
+	uint64_t hash = (quantum * SCHED_MAX_VCPUS + (uint64_t)a->id) * UINT64_C(0x9e3779b97f4a7c15);
 
-	for (unsigned int i = 0; i < n_vcpus; i++) {
-		t = wants_at(&vcpus[i]);
-		if (&vcpus[i] != a && t != SCHED_NEVER && t + quantum_ps < limit)
-			limit = t + quantum_ps;
-	}
-	t = wants_at(&main_actor);
-	if (t < limit)
-		limit = t;
-	/* Alone, it still comes back so that QEMU's descriptors are looked at. */
-	if (a->time_ps + 50 * quantum_ps < limit)
-		limit = a->time_ps + 50 * quantum_ps;
-	a->limit_ps = limit;
+	a->limit_ps = quantum * quantum_ps + (hash >> 32) % (quantum_ps / 8);
+	if (t < a->limit_ps)
+		a->limit_ps = t;
 }
 
-/* Who runs next: the lowest time; at the same time the main loop, then the lowest index. NULL when nobody can. */
+/* Whether vCPU a runs before b: an earlier quantum, then an earlier slice, then a lower index. */
+static bool before(const struct actor *a, const struct actor *b)
+{
+	uint64_t qa = a->time_ps / quantum_ps, qb = b->time_ps / quantum_ps;
+
+	if (qa != qb)
+		return qa < qb;
+	return a->slice_ps != b->slice_ps ? a->slice_ps < b->slice_ps : a->id < b->id;
+}
+
+/* Who runs next: the first vCPU, or the main loop if it wants to run no later. NULL when nobody can. */
 static struct actor *pick(void)
 {
 	struct actor *best = NULL;
-	uint64_t best_t = SCHED_NEVER, t;
+	uint64_t t;
 
 	check_outside();
 	if (main_kicked && main_actor.state == ACTOR_POLLING) {
@@ -137,18 +145,12 @@ static struct actor *pick(void)
 		if (main_actor.deadline_ps > main_actor.time_ps)
 			main_actor.deadline_ps = main_actor.time_ps;
 	}
-	t = wants_at(&main_actor);
-	if (t != SCHED_NEVER) {
-		best = &main_actor;
-		best_t = t;
-	}
-	for (unsigned int i = 0; i < n_vcpus; i++) {
-		t = wants_at(&vcpus[i]);
-		if (t < best_t) {
+	for (unsigned int i = 0; i < n_vcpus; i++)
+		if (vcpus[i].state == ACTOR_READY && (!best || before(&vcpus[i], best)))
 			best = &vcpus[i];
-			best_t = t;
-		}
-	}
+	t = wants_at(&main_actor);
+	if (t != SCHED_NEVER && (!best || t <= best->time_ps))
+		best = &main_actor;
 	return best;
 }
 
@@ -162,12 +164,12 @@ static void give(struct actor *next)
 		set_limit(next);
 }
 
-/* Gives the token on; the caller has set its own state. Returns the actor to wake, NULL when it is the caller. */
-static struct actor *pass_on(struct actor *self)
+/* Gives the token on at at_ps; the caller has set its own state. Returns the actor to wake, NULL when it is the caller. */
+static struct actor *pass_on(struct actor *self, uint64_t at_ps)
 {
 	struct actor *next;
 
-	now_ps = self->time_ps;
+	now_ps = at_ps;
 	self->futex = HOLD;
 	next = pick();
 	if (next) {
@@ -233,15 +235,16 @@ void sched_yield_token(struct actor *a)
 		a->state = ACTOR_READY;
 		a->futex = HOLD;
 		if (!holder) {
-			next = pass_on(a);
+			next = pass_on(a, a->time_ps);
 		} else {
 			next = NULL;
-			if (!holder->is_main && holder->limit_ps > a->time_ps + quantum_ps)
-				holder->limit_ps = a->time_ps + quantum_ps;
 		}
 	} else {
+		/* Interrupted before its quantum's end it goes on with the same slice. */
+		if (a->time_ps / quantum_ps != a->slice_ps / quantum_ps)
+			a->slice_ps = a->time_ps;
 		a->state = ACTOR_READY;
-		next = pass_on(a);
+		next = pass_on(a, a->time_ps);
 	}
 	pthread_mutex_unlock(&lock);
 	wake(next);
@@ -251,15 +254,23 @@ void sched_yield_token(struct actor *a)
 void sched_cond_wait(struct actor *a, pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
 	struct actor *next = NULL;
+	uint64_t at_ps;
 
 	pthread_mutex_lock(&lock);
+	at_ps = a->time_ps;
+	if (a->woken_outside && a->time_ps == a->woken_time_ps) {
+		at_ps = now_ps;
+		a->time_ps = a->slept_time_ps;
+		a->idle_ps = a->slept_idle_ps;
+	}
+	a->woken_outside = false;
 	a->state = ACTOR_WAITING;
 	a->cond = cond;
 	a->wait_seq = ++wait_seq;
 	/* The mutex first: the next holder of the token may want it at once. A signal between cannot get lost, since we are queued. */
 	pthread_mutex_unlock(mutex);
 	if (holder == a)
-		next = pass_on(a);
+		next = pass_on(a, at_ps);
 	else
 		a->futex = HOLD;
 	pthread_mutex_unlock(&lock);
@@ -268,18 +279,20 @@ void sched_cond_wait(struct actor *a, pthread_cond_t *cond, pthread_mutex_t *mut
 	pthread_mutex_lock(mutex);
 }
 
-/* Makes a waiting actor ready at the time of whoever wakes it. */
-static void make_ready(struct actor *a, uint64_t t)
+/* Makes a waiting actor ready at the time of whoever wakes it; outside: of a thread that is no actor. */
+static void make_ready(struct actor *a, uint64_t t, bool outside)
 {
+	a->woken_outside = outside;
+	a->slept_time_ps = a->time_ps;
+	a->slept_idle_ps = a->idle_ps;
 	if (a->time_ps < t) {
 		if (a->halted)
 			a->idle_ps += t - a->time_ps;
 		a->time_ps = t;
 	}
+	a->woken_time_ps = a->slice_ps = a->time_ps;
 	a->cond = NULL;
 	a->state = ACTOR_READY;
-	if (holder && !holder->is_main && holder->limit_ps > a->time_ps + quantum_ps)
-		holder->limit_ps = a->time_ps + quantum_ps;
 	if (holder && !holder->is_main && a->is_main && holder->limit_ps > a->time_ps)
 		holder->limit_ps = a->time_ps;
 }
@@ -304,7 +317,7 @@ int sched_cond_wake(pthread_cond_t *cond, bool all)
 			first = &main_actor;
 		if (!first)
 			break;
-		make_ready(first, t);
+		make_ready(first, t, !(sched_self && holder == sched_self));
 		woken++;
 		if (!all)
 			break;
@@ -366,7 +379,7 @@ int sched_poll(struct actor *a, struct pollfd *fds, nfds_t n, int64_t timeout_ns
 	a->deadline_ps = timeout_ns < 0 || (uint64_t)timeout_ns > SCHED_NEVER / 4 / PS_PER_NS
 				 ? SCHED_NEVER
 				 : a->time_ps + (uint64_t)timeout_ns * PS_PER_NS;
-	next = pass_on(a);
+	next = pass_on(a, a->time_ps);
 	pthread_mutex_unlock(&lock);
 	wake(next);
 	while (futex_wait(a) == SLEEP_OUTSIDE)

@@ -30,12 +30,15 @@ struct actor {
 	bool halted;	      /* vCPU: between the idle and the resume callback */
 	int id;		      /* vCPU index; the main loop has the highest */
 	uint64_t time_ps;     /* local clock */
+	uint64_t slice_ps;    /* local clock when its present slice began: the order within a quantum */
 	uint64_t limit_ps;    /* vCPU with the token: give it up at this time */
 	uint64_t idle_ps;     /* time spent halted */
 	uint64_t deadline_ps; /* main loop, when POLLING */
 	uint64_t handoffs;    /* times it was given the token */
 	const pthread_cond_t *cond;
 	uint64_t wait_seq; /* order of waiters on one condition */
+	bool woken_outside; /* by a thread that is no actor; these were its clocks: */
+	uint64_t slept_time_ps, slept_idle_ps, woken_time_ps;
 	uint32_t futex;
 };
 
