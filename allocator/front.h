@@ -44,6 +44,14 @@ static inline size_t tm_front_class(size_t size)
 	return (lg - 8) * 4 + ((x >> (lg - 2)) & 3);
 }
 
+// Bytes of an object of class c, below TM_FRONT_CLASSES.
+static inline size_t tm_front_size(size_t c)
+{
+	size_t lg = c / 4 + 8;
+
+	return ((size_t)1 << lg) + ((c % 4 + 1) << (lg - 2));
+}
+
 // An object of the class of size bytes that this thread kept, or NULL.
 static inline void *tm_front_pop(size_t size)
 {

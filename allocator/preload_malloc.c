@@ -13,6 +13,7 @@
 
 // Requests of lo <= size < lo+span have zones of their own. At first all of them are "special".
 static size_t lo, span = SIZE_MAX, buffer_min;
+static bool ready; // the set-up is over
 // The addresses of those zones.
 static uintptr_t special_base, special_bytes;
 
@@ -26,6 +27,7 @@ void tm_malloc_zones(size_t from, size_t middle, size_t to, uintptr_t base, uint
 	special_bytes = bytes;
 	lo = from;
 	span = to > from ? to - from : 0;
+	ready = true;
 }
 
 static inline bool special_size(size_t size)
@@ -45,7 +47,7 @@ static bool still_special(size_t size)
 
 static __attribute__((noinline)) void *special_malloc(size_t size, int flags)
 {
-	if (!still_special(size))
+	if (__builtin_expect(!ready, 0) && !still_special(size))
 		return flags & MALLOCX_ZERO ? je_calloc(1, size) : je_malloc(size);
 	void *p = je_mallocx(size, tm_arena_flags(size) | flags);
 	if (p)
@@ -179,5 +181,7 @@ void *pvalloc(size_t size)
 
 size_t malloc_usable_size(void *p)
 {
-	return je_malloc_usable_size(p);
+	size_t c = tm_front_class_of(p);
+
+	return c < TM_FRONT_CLASSES ? tm_front_size(c) : je_malloc_usable_size(p);
 }

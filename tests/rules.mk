@@ -5,6 +5,7 @@ UNIT_LIBS_test_keygen      = $(shell pkg-config --libs gsl)
 UNIT_OBJECTS_test_cache   := $(BUILD)/obj/sim/cache.o
 UNIT_OBJECTS_test_decode  := $(BUILD)/obj/sim/decode.o
 UNIT_OBJECTS_test_tier    := $(BUILD)/obj/sim/tier.o
+UNIT_LIBS_test_front      := -ljemalloc
 UNIT_OBJECTS_test_profile := $(BUILD)/obj/sim/profile.o
 UNIT_LIBS_test_profile    := -linih
 

@@ -62,7 +62,7 @@ find "$work/initrd" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 size_mib=$(($(du -sm "$work/root" | cut -f1) * 5 / 4 + 64))
 rm -f "$out/root.img"
 mke2fs -q -F -t ext4 -b 4096 -O ^has_journal,^metadata_csum -m 0 -E hash_seed=7469657a-6d65-6d74-6965-726d656d0001,root_owner=0:0 \
-    -U 7469657a-6d65-6d74-6965-726d656d0000 -d "$work/root" "$out/root.img" "$(((size_mib + 127) / 128 * 128))M"
+    -U 7469657a-6d65-6d74-6965-726d656d0000 -d "$work/root" "$out/root.img" "$(((size_mib + 127) / 128 * 128))M" >/dev/null
 cp "$work/kernel/boot/vmlinuz-$version" "$out/vmlinuz"
 echo "$version" >"$out/kernel-version"
 chroot "$work/root" redis-server --version >"$out/redis-version"
