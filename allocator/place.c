@@ -29,14 +29,17 @@ static bool map_ahead(size_t g, size_t need)
 	uint32_t frame = tm_frames_take((uint32_t)n, near, &got);
 	if (frame == TM_NO_FRAME)
 		return false;
+	// The table first: a fork in between must not leave a shared mapping that the child does not know of.
+	for (uint32_t i = 0; i < got; i++)
+		tm_set(g + i, TM_EMPTY, frame + i, tm.table[g + i].flags | TM_AHEAD);
 	if (tm.vmas + 2 > tm.vmas_max * 9 / 5 ||
 	    !tm_pmem_map(tm_address(g), frame, got, PROT_READ | PROT_WRITE, tm_pmem.kind != TM_FILE)) {
+		for (uint32_t i = 0; i < got; i++)
+			tm_set(g + i, TM_EMPTY, TM_NO_FRAME, tm.table[g + i].flags & ~(unsigned)TM_AHEAD);
 		tm_frames_give(frame, got);
 		tm.count.failed++;
 		return false;
 	}
-	for (uint32_t i = 0; i < got; i++)
-		tm_set(g + i, TM_EMPTY, frame + i, tm.table[g + i].flags | TM_AHEAD);
 	return true;
 }
 

@@ -84,14 +84,16 @@ static void first_touch(size_t g)
 				       &got);
 		if (frame != TM_NO_FRAME) {
 			tm_pmem_zero(frame, got);
+			for (uint32_t i = 0; i < got; i++) // before the mapping, as in place.c
+				tm_set(g + i, TM_PMEM, frame + i, tm.table[g + i].flags);
 			if (tm_pmem_map(at, frame, got, tm_prot(&tm.table[g]), true)) {
-				for (uint32_t i = 0; i < got; i++)
-					tm_set(g + i, TM_PMEM, frame + i, tm.table[g + i].flags);
 				tm_pmem_count(TM_MMAP, got);
 				tm_os_uffd_wake(tm.uffd, at, (size_t)got << tm.shift);
 				last_end = g + got;
 				return;
 			}
+			for (uint32_t i = 0; i < got; i++)
+				tm_set(g + i, TM_UNTOUCHED, TM_NO_FRAME, tm.table[g + i].flags);
 			tm_frames_give(frame, got);
 		}
 		// Both tiers are full, and a touch cannot fail: DRAM it is, over the quota, and counted as a failure.
