@@ -42,7 +42,8 @@ static char conf[128];
 // Metadata: outside the zones, aligned.
 static void *map_aligned(size_t size, size_t alignment)
 {
-	char *p = tm_os_mmap(NULL, size + alignment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p = tm_os_mmap(NULL, size + alignment, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
@@ -54,8 +55,8 @@ static void *map_aligned(size_t size, size_t alignment)
 	return start;
 }
 
-static void *hook_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero, bool *commit,
-			unsigned arena)
+static void *hook_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero,
+			bool *commit, unsigned arena)
 {
 	enum tm_zone zone = ((struct zone_hooks *)hooks)->zone;
 	uintptr_t limit = tm.base + ((uintptr_t)zone + 1) * tm.zone_bytes, old, start;
@@ -79,32 +80,39 @@ static void *hook_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size
 	return (void *)start;
 }
 
-static bool hook_commit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, size_t length, unsigned arena)
+static bool hook_commit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, size_t length,
+			unsigned arena)
 {
 	uintptr_t start = (uintptr_t)addr + offset;
 	return tm_ours(start) && !tm_commit(start, length);
 }
 
-static bool hook_decommit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, size_t length, unsigned arena)
+static bool hook_decommit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, size_t length,
+			  unsigned arena)
 {
 	uintptr_t start = (uintptr_t)addr + offset;
 	return !tm_ours(start) || !tm_decommit(start, length);
 }
 
-static bool hook_split(extent_hooks_t *hooks, void *addr, size_t size, size_t a, size_t b, bool committed, unsigned arena)
+static bool hook_split(extent_hooks_t *hooks, void *addr, size_t size, size_t a, size_t b, bool committed,
+		       unsigned arena)
 {
 	return false;
 }
 
-static bool hook_merge(extent_hooks_t *hooks, void *a, size_t a_size, void *b, size_t b_size, bool committed, unsigned arena)
+static bool hook_merge(extent_hooks_t *hooks, void *a, size_t a_size, void *b, size_t b_size, bool committed,
+		       unsigned arena)
 {
 	return tm_ours((uintptr_t)a) != tm_ours((uintptr_t)b);
 }
 
 #define HOOKS(z)                                                                                             \
 	{                                                                                                    \
-		.hooks = {.alloc = hook_alloc, .commit = hook_commit, .decommit = hook_decommit,             \
-			  .split = hook_split, .merge = hook_merge},                                         \
+		.hooks = {.alloc = hook_alloc,                                                               \
+			  .commit = hook_commit,                                                             \
+			  .decommit = hook_decommit,                                                         \
+			  .split = hook_split,                                                               \
+			  .merge = hook_merge},                                                              \
 		.zone = (z)                                                                                  \
 	}
 static struct zone_hooks zone_hooks[] = {HOOKS(TM_SMALL), HOOKS(TM_BUFFER), HOOKS(TM_BULK)};

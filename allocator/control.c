@@ -31,7 +31,9 @@ void tm_control_init(void)
 {
 	char directory[108];
 
-	for (int n = 0; tm_control_path(n, geteuid(), tm.pid, directory, address.sun_path, sizeof(address.sun_path)); n++) {
+	for (int n = 0;
+	     tm_control_path(n, geteuid(), tm.pid, directory, address.sun_path, sizeof(address.sun_path));
+	     n++) {
 		if (!private_directory(directory))
 			continue;
 		int fd = tm_os_high_fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -70,7 +72,8 @@ void tm_control_serve(void)
 		return;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && (peer.uid == geteuid() || peer.uid == 0)) {
+	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
+	    (peer.uid == geteuid() || peer.uid == 0)) {
 		ssize_t n = recv(fd, request, sizeof(request), 0);
 		size_t length;
 		if (n == 6 && !memcmp(request, "stats\n", 6))

@@ -38,12 +38,13 @@ enum tm_granule_state {
 };
 
 enum tm_granule_flag {
-	TM_AHEAD = 1,   // TM_EMPTY with a frame mapped
-	TM_STALE = 2,   // was in use before: memory must be zero when it comes back
-	TM_PINNED = 4,  // does not migrate (protection, partial unmapping)
-	TM_FAULTED = 8, // somebody touched it while it was TM_MOVING
+	TM_AHEAD = 1,	 // TM_EMPTY with a frame mapped
+	TM_STALE = 2,	 // was in use before: memory must be zero when it comes back
+	TM_PINNED = 4,	 // does not migrate (protection, partial unmapping)
+	TM_FAULTED = 8,	 // somebody touched it while it was TM_MOVING
 	TM_START = 0x80, // DRAM that the kernel keeps in a mapping of its own, apart from what is before it
-	TM_PROT = 0x70, // mmap zone: the protection, exclusive-or read+write, times 16; other than 0: does not migrate
+	TM_PROT =
+		0x70, // mmap zone: the protection, exclusive-or read+write, times 16; other than 0: does not migrate
 };
 
 struct tm_granule {
@@ -64,9 +65,9 @@ struct tm_counters {
 };
 
 struct tm_core {
-	bool managed;         // this process is tiered (else everything passes through)
-	bool child;           // a forked child: no threads, all anonymous
-	bool uffd_works;      // migration and mmap capture are possible
+	bool managed;	       // this process is tiered (else everything passes through)
+	bool child;	       // a forked child: no threads, all anonymous
+	bool uffd_works;       // migration and mmap capture are possible
 	atomic_bool engine_on; // threads run
 	pid_t pid;
 	unsigned shift; // of the granule
@@ -74,13 +75,13 @@ struct tm_core {
 	uintptr_t base; // of zone 0; zones follow each other
 	size_t zone_bytes;
 	struct tm_granule *table;
-	uint64_t quota;    // granules, TM_UNLIMITED for none
+	uint64_t quota; // granules, TM_UNLIMITED for none
 	uint64_t quota_bytes;
-	bool no_huge;      // keep transparent huge pages out
-	bool grown_up;     // nothing was committed for a while: the reserve is not needed
-	uint64_t vmas;     // our estimate of mappings beyond the first ones
+	bool no_huge;  // keep transparent huge pages out
+	bool grown_up; // nothing was committed for a while: the reserve is not needed
+	uint64_t vmas; // our estimate of mappings beyond the first ones
 	uint64_t vmas_max;
-	int uffd, uffd_remap; // without and with UFFD_FEATURE_EVENT_REMAP
+	int uffd, uffd_remap;		  // without and with UFFD_FEATURE_EVENT_REMAP
 	_Atomic uintptr_t bump[TM_ZONES]; // next unused address
 	struct tm_counters count;
 	const char *value[TM_OPTIONS]; // option values as text

@@ -140,7 +140,8 @@ static void after_in_parent(void)
 		return;
 	if (ready[0] >= 0) {
 		close(ready[1]);
-		while (read(ready[0], &byte, 1) < 0 && errno == EINTR) // its end: the child has copied, or is gone
+		while (read(ready[0], &byte, 1) < 0 &&
+		       errno == EINTR) // its end: the child has copied, or is gone
 			continue;
 		close(ready[0]);
 		ready[0] = ready[1] = -1;
@@ -154,7 +155,8 @@ static void copy_shared(size_t g, size_t n)
 {
 	for (size_t i = g; i < g + n; i++) {
 		int prot = tm_prot(&tm.table[i]);
-		if (tm.table[i].flags & TM_PINNED || !tm_os_anonymous(tm_address(i), tm.granule, PROT_READ | PROT_WRITE))
+		if (tm.table[i].flags & TM_PINNED ||
+		    !tm_os_anonymous(tm_address(i), tm.granule, PROT_READ | PROT_WRITE))
 			continue;
 		memcpy(tm_address(i), tm_pmem_address(tm.table[i].frame), tm.granule);
 		if (prot != (PROT_READ | PROT_WRITE))

@@ -11,7 +11,8 @@ size_t tm_front_span;
 
 void tm_front_init(uintptr_t base, size_t bytes)
 {
-	void *p = tm_os_mmap(NULL, bytes / TM_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = tm_os_mmap(NULL, bytes / TM_PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return;

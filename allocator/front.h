@@ -69,8 +69,9 @@ static inline size_t tm_front_class_of(const void *p)
 
 	if (offset >= tm_front_span)
 		return TM_FRONT_CLASSES;
-	return (uint8_t)(tm_front_pages[offset / TM_PAGE] - 1) < TM_FRONT_CLASSES ? tm_front_pages[offset / TM_PAGE] - 1u
-										    : TM_FRONT_CLASSES;
+	return (uint8_t)(tm_front_pages[offset / TM_PAGE] - 1) < TM_FRONT_CLASSES
+		       ? tm_front_pages[offset / TM_PAGE] - 1u
+		       : TM_FRONT_CLASSES;
 }
 
 // Whether p is of the class of size bytes: it can stay where it is.

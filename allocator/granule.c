@@ -56,7 +56,8 @@ bool tm_granules_init(uint64_t zone_bytes)
 	const size_t align = (size_t)4 << 20;
 	char *p = NULL;
 
-	for (zone_bytes &= ~(uint64_t)(align - 1); zone_bytes >= align; zone_bytes = (zone_bytes / 2) & ~(uint64_t)(align - 1)) {
+	for (zone_bytes &= ~(uint64_t)(align - 1); zone_bytes >= align;
+	     zone_bytes = (zone_bytes / 2) & ~(uint64_t)(align - 1)) {
 		p = tm_os_reserve(zone_bytes * TM_ZONES + align);
 		if (p)
 			break;
@@ -112,11 +113,13 @@ static int boundary(size_t g)
 void tm_set(size_t g, enum tm_granule_state state, uint32_t frame, unsigned flags)
 {
 	struct tm_granule *t = &tm.table[g];
-	struct tm_granule next = {.frame = frame, .live = t->live, .state = (uint8_t)state, .flags = (uint8_t)flags};
+	struct tm_granule next = {
+		.frame = frame, .live = t->live, .state = (uint8_t)state, .flags = (uint8_t)flags};
 
 	if (state == TM_PMEM || state == TM_EMPTY)
 		next.flags &= (uint8_t)~TM_START;
-	if (tm_frame_mapped(t) != tm_frame_mapped(&next) || t->frame != frame || (t->flags ^ next.flags) & TM_START) {
+	if (tm_frame_mapped(t) != tm_frame_mapped(&next) || t->frame != frame ||
+	    (t->flags ^ next.flags) & TM_START) {
 		tm.vmas -= (uint64_t)(boundary(g) + boundary(g + 1));
 		*t = next;
 		tm.vmas += (uint64_t)(boundary(g) + boundary(g + 1));

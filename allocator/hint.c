@@ -44,8 +44,8 @@ static bool set_dram(size_t g, int slot)
 
 	if (tm_os_uffd_register(tm.uffd, at, tm.granule))
 		return false;
-	if (tm_os_mremap(at, tm.granule, tm.granule, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, slot_address(slot)) ==
-	    MAP_FAILED) {
+	if (tm_os_mremap(at, tm.granule, tm.granule, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+			 slot_address(slot)) == MAP_FAILED) {
 		if (tm_zone_of(g) != TM_MMAP)
 			tm_os_uffd_unregister(tm.uffd, at, tm.granule);
 		return false;
@@ -118,7 +118,8 @@ void tm_hint_restore(size_t g, bool touched)
 	tm_set(g, dram ? TM_DRAM : TM_PMEM, t->frame, t->flags);
 	tm.count.hint += touched;
 	if (ring_in - ring_out < RING)
-		ring[ring_in++ % RING] = (struct tm_hint_result){g, tm_os_now_ns() - slots[slot].since_ns, touched, dram};
+		ring[ring_in++ % RING] =
+			(struct tm_hint_result){g, tm_os_now_ns() - slots[slot].since_ns, touched, dram};
 	slots[slot].used = false;
 	waiting--;
 	tm_changed();
@@ -131,7 +132,8 @@ void tm_hint_expire(uint64_t age_ns)
 	tm_lock();
 	for (int i = 0; i < TM_HINT_SLOTS; i++) {
 		if (slots[i].used && now - slots[i].since_ns >= age_ns &&
-		    (tm.table[slots[i].g].state == TM_HINT_DRAM || tm.table[slots[i].g].state == TM_HINT_PMEM))
+		    (tm.table[slots[i].g].state == TM_HINT_DRAM ||
+		     tm.table[slots[i].g].state == TM_HINT_PMEM))
 			tm_hint_restore(slots[i].g, false);
 	}
 	tm_unlock();

@@ -102,10 +102,11 @@ static void set_up(void)
 	tm_fork_init();
 	tm_arenas_configure();
 	if (!tm_arenas_init())
-		tm_die("jemalloc did not accept its settings (MALLOC_CONF=%s)", env("MALLOC_CONF") ? env("MALLOC_CONF") : "");
+		tm_die("jemalloc did not accept its settings (MALLOC_CONF=%s)",
+		       env("MALLOC_CONF") ? env("MALLOC_CONF") : "");
 	tm_front_init(tm.base + TM_BULK * tm.zone_bytes, tm.zone_bytes);
-	tm_malloc_zones(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN), number(TM_OPT_LARGE_MIN), tm.base + TM_BUFFER * tm.zone_bytes,
-			2 * tm.zone_bytes);
+	tm_malloc_zones(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN), number(TM_OPT_LARGE_MIN),
+			tm.base + TM_BUFFER * tm.zone_bytes, 2 * tm.zone_bytes);
 }
 
 bool tm_init_heap(void)
@@ -119,7 +120,8 @@ bool tm_init_heap(void)
 	if (!environ) {
 		int fd = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
 		ssize_t n, total = 0;
-		while (fd >= 0 && (n = read(fd, early_env + total, sizeof(early_env) - 2 - (size_t)total)) > 0)
+		while (fd >= 0 &&
+		       (n = read(fd, early_env + total, sizeof(early_env) - 2 - (size_t)total)) > 0)
 			total += n;
 		if (fd >= 0)
 			close(fd);
@@ -148,7 +150,8 @@ static __attribute__((constructor)) void start(void)
 	if (!tm_pmem.alias && !tm_pmem_alias(why, sizeof(why)))
 		tm_die("%s", why);
 	if (!tm_uffd_init())
-		tm_log("userfaultfd is denied: no migration, no capture of mmap; run as root or: sysctl vm.unprivileged_userfaultfd=1");
+		tm_log("userfaultfd is denied: no migration, no capture of mmap; run as root or: sysctl "
+		       "vm.unprivileged_userfaultfd=1");
 	if (!tm_migrate_init())
 		tm_die("no address space for migration");
 	tm_control_init();

@@ -25,8 +25,8 @@
 
 static pthread_mutex_t engine = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int engine_wanted; // how many wait for it
-static char *stage;  // where demoted pages wait to be copied
-static char *empty;  // registered with uffd_remap, never touched
+static char *stage;		 // where demoted pages wait to be copied
+static char *empty;		 // registered with uffd_remap, never touched
 static size_t run;
 
 bool tm_migrate_init(void)
@@ -114,7 +114,9 @@ static size_t to_stage(char *at, size_t n)
 
 	if (tm_os_mremap(at, bytes, bytes, flags, stage) != MAP_FAILED)
 		return n;
-	while (n > 1 && i < n && tm_os_mremap(at + (i << tm.shift), tm.granule, tm.granule, flags, stage + (i << tm.shift)) != MAP_FAILED)
+	while (n > 1 && i < n &&
+	       tm_os_mremap(at + (i << tm.shift), tm.granule, tm.granule, flags, stage + (i << tm.shift)) !=
+		       MAP_FAILED)
 		i++;
 	return i;
 }
@@ -123,7 +125,8 @@ static size_t to_stage(char *at, size_t n)
 static void from_stage(size_t g, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		while (tm_os_mremap(stage + (i << tm.shift), tm.granule, tm.granule, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+		while (tm_os_mremap(stage + (i << tm.shift), tm.granule, tm.granule,
+				    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
 				    tm_address(g + i)) == MAP_FAILED)
 			usleep(1000);
 		if (tm_zone_of(g) == TM_MMAP)
@@ -140,7 +143,8 @@ size_t tm_demote(size_t g, size_t n)
 
 	tm_lock();
 	n = same_run(g, n, TM_DRAM);
-	if (!n || tm.vmas + 4 > tm.vmas_max || (frame = tm_frames_take((uint32_t)n, near_frame(g), &got)) == TM_NO_FRAME) {
+	if (!n || tm.vmas + 4 > tm.vmas_max ||
+	    (frame = tm_frames_take((uint32_t)n, near_frame(g), &got)) == TM_NO_FRAME) {
 		tm.count.failed += n != 0;
 		tm_unlock();
 		return 0;
@@ -221,7 +225,8 @@ size_t tm_promote(size_t g, size_t n)
 		for (k = 1; i + k < n && tm.table[g + i + k].frame == first + k; k++)
 			continue;
 		// Out of memory is the only failure; there is no way back once somebody may have written.
-		while (tm_os_uffd_copy(tm.uffd_remap, at + (i << tm.shift), tm_pmem_address(first), k << tm.shift))
+		while (tm_os_uffd_copy(tm.uffd_remap, at + (i << tm.shift), tm_pmem_address(first),
+				       k << tm.shift))
 			usleep(1000);
 	}
 	if (ok) {
@@ -238,7 +243,8 @@ size_t tm_promote(size_t g, size_t n)
 			tm_frames_give(frame, 1);
 		}
 		tm_set(g + i, ok ? TM_DRAM : TM_PMEM, ok ? TM_NO_FRAME : frame,
-		       (tm.table[g + i].flags & ~(unsigned)(TM_FAULTED | TM_START)) | (ok && !i ? TM_START : 0));
+		       (tm.table[g + i].flags & ~(unsigned)(TM_FAULTED | TM_START)) |
+			       (ok && !i ? TM_START : 0));
 	}
 	if (ok) // what follows is another mapping
 		tm_set(g + n, tm.table[g + n].state, tm.table[g + n].frame, tm.table[g + n].flags | TM_START);

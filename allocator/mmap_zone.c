@@ -62,12 +62,14 @@ static void give_space(size_t g, size_t n)
 bool tm_mmap_owns(const void *addr, size_t size)
 {
 	uintptr_t start = tm.base + TM_MMAP * tm.zone_bytes;
-	return tm.managed && (uintptr_t)addr - start < tm.zone_bytes && size <= tm.zone_bytes - ((uintptr_t)addr - start);
+	return tm.managed && (uintptr_t)addr - start < tm.zone_bytes &&
+	       size <= tm.zone_bytes - ((uintptr_t)addr - start);
 }
 
 void *tm_mmap_capture(size_t size, int prot)
 {
-	if (!tm.engine_on || !tm.uffd_works || tm.child || size < CAPTURE_BYTES || size < tm.granule || size > tm.zone_bytes)
+	if (!tm.engine_on || !tm.uffd_works || tm.child || size < CAPTURE_BYTES || size < tm.granule ||
+	    size > tm.zone_bytes)
 		return NULL;
 	size_t n = (size + tm.granule - 1) >> tm.shift;
 	tm_lock();
@@ -79,7 +81,8 @@ void *tm_mmap_capture(size_t size, int prot)
 	}
 	for (size_t i = 0; at && i < n; i++) {
 		size_t left = size - (i << tm.shift);
-		tm.table[g + i].live = (uint16_t)((left < tm.granule ? left + TM_PAGE - 1 : tm.granule) / TM_PAGE);
+		tm.table[g + i].live =
+			(uint16_t)((left < tm.granule ? left + TM_PAGE - 1 : tm.granule) / TM_PAGE);
 		tm_set(g + i, TM_UNTOUCHED, TM_NO_FRAME, tm_prot_flags(prot));
 	}
 	tm_unlock();

@@ -23,8 +23,7 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 			       "allocations from SIZE on are buffers: DRAM after the small ones"},
 	[TM_OPT_LARGE_MIN] = {"large-min", "TIERMEM_LARGE_MIN", "SIZE", "256K", TM_OPT_SIZE,
 			      "allocations from SIZE on (hash tables) count as small"},
-	[TM_OPT_RESERVE] = {NULL, "TIERMEM_RESERVE", "SIZE", "64G", TM_OPT_SIZE,
-			    "address space per zone"},
+	[TM_OPT_RESERVE] = {NULL, "TIERMEM_RESERVE", "SIZE", "64G", TM_OPT_SIZE, "address space per zone"},
 	[TM_OPT_ARENAS] = {NULL, "TIERMEM_ARENAS", "N", "0", TM_OPT_COUNT,
 			   "jemalloc arenas; 0: one per CPU, at most 8"},
 	[TM_OPT_HINT_RATE] = {"hint-rate", "TIERMEM_HINT_RATE", "N", "200", TM_OPT_COUNT,
@@ -83,10 +82,12 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 	case TM_OPT_SIZE:
 		if (tm_parse_size(value, &bytes))
 			return true;
-		snprintf(why, size, "'%s' is not a size; give bytes or a number with K, M or G, as in 32M", value);
+		snprintf(why, size, "'%s' is not a size; give bytes or a number with K, M or G, as in 32M",
+			 value);
 		return false;
 	case TM_OPT_POWER2:
-		if (tm_parse_size(value, &bytes) && bytes >= 4096 && bytes <= 4 << 20 && !(bytes & (bytes - 1)))
+		if (tm_parse_size(value, &bytes) && bytes >= 4096 && bytes <= 4 << 20 &&
+		    !(bytes & (bytes - 1)))
 			return true;
 		snprintf(why, size, "'%s' is not a power of two from 4K to 4M", value);
 		return false;

@@ -42,13 +42,15 @@ void *tm_os_mremap(void *old, size_t old_size, size_t new_size, int flags, void 
 
 void *tm_os_reserve(size_t size)
 {
-	void *p = tm_os_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = tm_os_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			     -1, 0);
 	return p == MAP_FAILED ? NULL : p;
 }
 
 bool tm_os_anonymous(void *addr, size_t size, int prot)
 {
-	return tm_os_mmap(addr, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+	return tm_os_mmap(addr, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) !=
+	       MAP_FAILED;
 }
 
 static uint64_t clock_ns(clockid_t clock)
@@ -108,7 +110,9 @@ int tm_os_high_fd(int fd)
 int tm_os_uffd(bool remap)
 {
 	struct uffdio_api api = {.api = UFFD_API,
-				 .features = remap ? UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_PAGEFAULT_FLAG_WP : 0};
+				 .features = remap ? UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_THREAD_ID |
+							     UFFD_FEATURE_PAGEFAULT_FLAG_WP
+						   : 0};
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0 && errno == EPERM) {
@@ -174,7 +178,10 @@ static int uffd_copy(int uffd, void *to, const void *from, size_t size, uint64_t
 	size_t done = 0;
 
 	while (done < size) {
-		struct uffdio_copy c = {.dst = (uintptr_t)to + done, .src = (uintptr_t)from + done, .len = size - done, .mode = mode};
+		struct uffdio_copy c = {.dst = (uintptr_t)to + done,
+					.src = (uintptr_t)from + done,
+					.len = size - done,
+					.mode = mode};
 		if (!ioctl(uffd, UFFDIO_COPY, &c))
 			return 0;
 		if (errno != EAGAIN && errno != EEXIST)

@@ -22,7 +22,8 @@ static bool map_ahead(size_t g, size_t need)
 		most = need;
 	if (!most)
 		most = 1;
-	while (n < most && g + n < end && tm.table[g + n].state == TM_EMPTY && !(tm.table[g + n].flags & TM_AHEAD))
+	while (n < most && g + n < end && tm.table[g + n].state == TM_EMPTY &&
+	       !(tm.table[g + n].flags & TM_AHEAD))
 		n++;
 	if (n > tm_frames_free() / 8 + 1 && n > need) // towards the end of the device, no more than needed
 		n = need;
@@ -92,7 +93,8 @@ static void release(uintptr_t addr, uintptr_t end)
 			if (t->state == TM_DRAM)
 				tm_os_madvise((void *)from, (size_t)pages * TM_PAGE, MADV_DONTNEED);
 			else if (t->state == TM_PMEM && tm_pmem.alias)
-				memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0, (size_t)pages * TM_PAGE);
+				memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0,
+				       (size_t)pages * TM_PAGE);
 			t->live = (uint16_t)(t->live - pages);
 			g++;
 			continue;
@@ -100,7 +102,8 @@ static void release(uintptr_t addr, uintptr_t end)
 		// A run of granules of the same tier, all of them free now.
 		uint8_t state = t->state;
 		size_t n = 0;
-		while (g + n <= last && tm.table[g + n].state == state && tm.table[g + n].live <= pages_in(g + n, addr, end))
+		while (g + n <= last && tm.table[g + n].state == state &&
+		       tm.table[g + n].live <= pages_in(g + n, addr, end))
 			n++;
 		if (state == TM_DRAM) {
 			tm_os_madvise(tm_address(g), n << tm.shift, MADV_DONTNEED);
@@ -115,7 +118,8 @@ static void release(uintptr_t addr, uintptr_t end)
 				tm_pmem_discard(tm.table[i].frame, 1);
 				tm_frames_give(tm.table[i].frame, 1);
 			}
-			unsigned flags = (tm.table[i].flags & TM_PINNED) | TM_STALE | (unmapped ? 0 : TM_AHEAD);
+			unsigned flags =
+				(tm.table[i].flags & TM_PINNED) | TM_STALE | (unmapped ? 0 : TM_AHEAD);
 			tm_set(i, TM_EMPTY, unmapped ? TM_NO_FRAME : tm.table[i].frame, flags);
 		}
 		g += n;

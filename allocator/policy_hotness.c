@@ -16,13 +16,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define REGION       64 // granules
-#define KNOWN        1024
+#define REGION	     64 // granules
+#define KNOWN	     1024
 #define VARIANCE     1.6449
 #define DEVIATION    1.2826
 #define PATIENCE     1024
 #define GROWTH_NS    UINT64_C(2000000000)
-#define TICK_NS      UINT64_C(200000000)
+#define TICK_NS	     UINT64_C(200000000)
 #define IDLE_TICK_NS UINT64_C(1000000000)
 
 struct region {
@@ -30,9 +30,9 @@ struct region {
 	uint16_t count;
 };
 
-static struct region *regions;      // of the whole table
+static struct region *regions;	     // of the whole table
 static size_t known[KNOWN], known_n; // those with samples
-static double level, mean, square;  // ln(delay): recent mean; of deviations: mean and mean square
+static double level, mean, square;   // ln(delay): recent mean; of deviations: mean and mean square
 static unsigned level_n, total_n;
 static unsigned fruitless; // samples since the last exchange
 static uint64_t last_ns, last_commits, growth_ns;
@@ -93,7 +93,8 @@ static size_t extreme(enum tm_granule_state state, int sign, size_t *granule)
 
 	for (size_t k = 0; k < known_n; k++) {
 		const struct region *r = &regions[known[k]];
-		if (r->count < 2 || (best != SIZE_MAX && (float)sign * r->mean >= (float)sign * regions[best].mean))
+		if (r->count < 2 ||
+		    (best != SIZE_MAX && (float)sign * r->mean >= (float)sign * regions[best].mean))
 			continue;
 		for (size_t g = known[k] * REGION; g < (known[k] + 1) * REGION; g++) {
 			if (tm.table[g].state == state && tm_movable(&tm.table[g])) {
@@ -153,7 +154,8 @@ static bool repair(void)
 			size_t g = scan((enum tm_zone)z, TM_PMEM, &repair_hand[z]);
 			if (g == SIZE_MAX)
 				break;
-			if (!bring(g, tm_migrate_run()) && (!make_room(tm_migrate_run()) || !bring(g, tm_migrate_run())))
+			if (!bring(g, tm_migrate_run()) &&
+			    (!make_room(tm_migrate_run()) || !bring(g, tm_migrate_run())))
 				return any;
 			any = true;
 		}
@@ -199,7 +201,8 @@ static bool exchange(void)
 		size_t hot = extreme(TM_PMEM, 1, &hot_g), cold = extreme(TM_DRAM, -1, &cold_g);
 		if (hot == SIZE_MAX || cold == SIZE_MAX)
 			break;
-		double error = 1.5 * DEVIATION * (1 / sqrt(regions[hot].count) + 1 / sqrt(regions[cold].count));
+		double error =
+			1.5 * DEVIATION * (1 / sqrt(regions[hot].count) + 1 / sqrt(regions[cold].count));
 		if (regions[cold].mean - regions[hot].mean < M_LN2 + error)
 			break;
 		if (!make_room(tm_migrate_run()) || !bring(hot_g, tm_migrate_run()))

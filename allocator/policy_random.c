@@ -47,4 +47,5 @@ static uint64_t tick(uint64_t now)
 	return tm.count.total[0] + tm.count.total[1] ? 0 : 1000000;
 }
 
-const struct tm_policy tm_policy_random = {.name = "random", .hints = false, .sample = sample, .tick = tick, .curious = curious};
+const struct tm_policy tm_policy_random = {
+	.name = "random", .hints = false, .sample = sample, .tick = tick, .curious = curious};

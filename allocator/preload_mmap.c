@@ -14,12 +14,13 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-#define REFUSED (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB | MAP_LOCKED | MAP_32BIT)
+#define REFUSED                                                                                              \
+	(MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB | MAP_LOCKED | MAP_32BIT)
 
 void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 {
-	if ((flags & (MAP_PRIVATE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) && !(flags & (REFUSED | MAP_SHARED)) &&
-	    prot != PROT_NONE && !(prot & ~(PROT_READ | PROT_WRITE))) {
+	if ((flags & (MAP_PRIVATE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
+	    !(flags & (REFUSED | MAP_SHARED)) && prot != PROT_NONE && !(prot & ~(PROT_READ | PROT_WRITE))) {
 		void *p = tm_mmap_capture(size, prot);
 		if (p)
 			return p;
@@ -29,7 +30,8 @@ void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 	return tm_os_mmap(addr, size, prot, flags, fd, offset);
 }
 
-void *mmap64(void *addr, size_t size, int prot, int flags, int fd, off_t offset) __attribute__((alias("mmap")));
+void *mmap64(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
+	__attribute__((alias("mmap")));
 
 int munmap(void *addr, size_t size)
 {
@@ -68,7 +70,7 @@ int madvise(void *addr, size_t size, int advice)
 	case MADV_DODUMP:
 	case MADV_DONTDUMP:
 		return 0; // hints about memory that is placed by other rules
-	default: // MADV_DONTFORK and the like belong to the mapping: it stays
+	default:	  // MADV_DONTFORK and the like belong to the mapping: it stays
 		tm_mmap_pin(addr, size);
 		return tm_os_madvise(addr, size, advice);
 	}
@@ -90,7 +92,8 @@ static void *remap_captured(void *old, size_t old_size, size_t new_size, int fla
 		return MAP_FAILED;
 	}
 	if (flags & MREMAP_FIXED)
-		to = mmap(new_addr, new_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		to = mmap(new_addr, new_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			  -1, 0);
 	else
 		to = mmap(NULL, new_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (to == MAP_FAILED)
@@ -110,7 +113,8 @@ void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...)
 		new_addr = va_arg(args, void *);
 		va_end(args);
 	}
-	if (old_size && new_size && tm_mmap_owns(old, old_size) && !tm.child && !((uintptr_t)old & (TM_PAGE - 1)))
+	if (old_size && new_size && tm_mmap_owns(old, old_size) && !tm.child &&
+	    !((uintptr_t)old & (TM_PAGE - 1)))
 		return remap_captured(old, old_size, new_size, flags, new_addr);
 	if (flags & MREMAP_FIXED && tm_mmap_owns(new_addr, new_size) && !tm.child)
 		tm_mmap_release(new_addr, new_size, true);

@@ -71,20 +71,28 @@ size_t tm_stats_json(char *text, size_t size)
 	put_string(&o, tm_pmem.path);
 	put(&o, ",\"bytes\":%" PRIu64 "},\"tiers\":{", tm_pmem.bytes);
 	for (int t = 0; t < 2; t++)
-		put(&o, "%s\"%s\":{\"granules\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"peak_bytes\":%" PRIu64 "}", t ? "," : "",
-		    t ? "pmem" : "dram", c.total[t], c.total[t] << tm.shift, c.peak[t] << tm.shift);
-	put(&o, "},\"migrations\":{\"possible\":%s,\"promoted\":%" PRIu64 ",\"demoted\":%" PRIu64 ",\"failed\":%" PRIu64
-		",\"promoted_bytes\":%" PRIu64 ",\"demoted_bytes\":%" PRIu64 "}",
-	    tm.uffd_works ? "true" : "false", c.promoted, c.demoted, c.failed, c.promoted << tm.shift, c.demoted << tm.shift);
-	put(&o, ",\"faults\":{\"first_touch\":%" PRIu64 ",\"hint\":%" PRIu64 ",\"waited\":%" PRIu64 "}", c.first_touch, c.hint,
-	    c.waited);
+		put(&o,
+		    "%s\"%s\":{\"granules\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"peak_bytes\":%" PRIu64 "}",
+		    t ? "," : "", t ? "pmem" : "dram", c.total[t], c.total[t] << tm.shift,
+		    c.peak[t] << tm.shift);
+	put(&o,
+	    "},\"migrations\":{\"possible\":%s,\"promoted\":%" PRIu64 ",\"demoted\":%" PRIu64
+	    ",\"failed\":%" PRIu64 ",\"promoted_bytes\":%" PRIu64 ",\"demoted_bytes\":%" PRIu64 "}",
+	    tm.uffd_works ? "true" : "false", c.promoted, c.demoted, c.failed, c.promoted << tm.shift,
+	    c.demoted << tm.shift);
+	put(&o, ",\"faults\":{\"first_touch\":%" PRIu64 ",\"hint\":%" PRIu64 ",\"waited\":%" PRIu64 "}",
+	    c.first_touch, c.hint, c.waited);
 	put(&o, ",\"tracking\":{\"source\":\"%s\",\"cpu_ns\":%" PRIu64 "}",
 	    tm.uffd_works && tm_policy && tm_policy->hints ? "hint-fault" : "none", tm_track_cpu_ns());
-	put(&o, ",\"captured\":{\"heap_bytes\":%" PRIu64 ",\"mmap_bytes\":%" PRIu64 "},\"mappings\":%" PRIu64 ",\"zones\":[",
+	put(&o,
+	    ",\"captured\":{\"heap_bytes\":%" PRIu64 ",\"mmap_bytes\":%" PRIu64 "},\"mappings\":%" PRIu64
+	    ",\"zones\":[",
 	    heap << tm.shift, (c.granules[0][TM_MMAP] + c.granules[1][TM_MMAP]) << tm.shift, vmas);
 	for (int z = 0; z < TM_ZONES; z++)
-		put(&o, "%s{\"name\":\"%s\",\"dram_granules\":%" PRIu64 ",\"pmem_granules\":%" PRIu64 ",\"heat\":%.4f}", z ? "," : "",
-		    zone_names[z], c.granules[0][z], c.granules[1][z], tm_track_heat(z));
+		put(&o,
+		    "%s{\"name\":\"%s\",\"dram_granules\":%" PRIu64 ",\"pmem_granules\":%" PRIu64
+		    ",\"heat\":%.4f}",
+		    z ? "," : "", zone_names[z], c.granules[0][z], c.granules[1][z], tm_track_heat(z));
 	put(&o, "]}\n");
 	return o.used;
 }

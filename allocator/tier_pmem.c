@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -60,6 +61,10 @@ static bool open_path(size_t granule, struct tm_pmem *out, char *why, size_t siz
 	out->fd = open(out->path, O_RDWR | O_CLOEXEC);
 	if (out->fd < 0 || fstat(out->fd, &st)) {
 		snprintf(why, size, "cannot open %s: %s", out->path, strerror(errno));
+		return false;
+	}
+	if (flock(out->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+		snprintf(why, size, "%s is in use by another process under tiermem; give each process its own", out->path);
 		return false;
 	}
 	if (S_ISCHR(st.st_mode))

@@ -13,7 +13,7 @@ struct tm_pmem {
 	enum tm_pmem_kind kind;
 	const char *path;
 	uint64_t bytes; // usable: whole granules
-	char *alias;    // the whole device, mapped; NULL before tm_pmem_alias()
+	char *alias;	// the whole device, mapped; NULL before tm_pmem_alias()
 };
 
 extern struct tm_pmem tm_pmem;

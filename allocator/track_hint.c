@@ -9,9 +9,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define TICK_NS   UINT64_C(100000000)
+#define TICK_NS	  UINT64_C(100000000)
 #define EXPIRE_NS UINT64_C(2000000000)
-#define EPOCH     64
+#define EPOCH	  64
 #define RATE_MIN  2.0
 
 static uint64_t next_ns, start_ns, cpu_ns, seed = 88172645463325252u;
@@ -89,8 +89,8 @@ static void collect(void)
 // Nothing to compare: no tracking.
 static bool pointless(void)
 {
-	return !tm.uffd_works || !tm_policy->hints || rate_max == 0 || tm.quota == TM_UNLIMITED || !tm.quota ||
-	       !tm.count.total[1] || !tm.count.total[0];
+	return !tm.uffd_works || !tm_policy->hints || rate_max == 0 || tm.quota == TM_UNLIMITED ||
+	       !tm.quota || !tm.count.total[1] || !tm.count.total[0];
 }
 
 uint64_t tm_track_tick(uint64_t now)

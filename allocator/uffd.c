@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #define ZERO_BYTES ((size_t)4 << 20)
-#define RUN_MAX    ((size_t)2 << 20)
-#define RUN_MIN    ((size_t)64 << 10)
+#define RUN_MAX	   ((size_t)2 << 20)
+#define RUN_MIN	   ((size_t)64 << 10)
 
 static char *zeros; // never written
 static size_t last_end, run_bytes = RUN_MIN;
@@ -80,7 +80,9 @@ static void first_touch(size_t g)
 	if (!dram) {
 		tm_kick(false);
 		n = untouched_run(g, run_bytes >> tm.shift ? run_bytes >> tm.shift : 1);
-		frame = tm_frames_take((uint32_t)n, g && tm_frame_mapped(&tm.table[g - 1]) ? tm.table[g - 1].frame + 1 : TM_NO_FRAME,
+		frame = tm_frames_take((uint32_t)n,
+				       g && tm_frame_mapped(&tm.table[g - 1]) ? tm.table[g - 1].frame + 1
+									      : TM_NO_FRAME,
 				       &got);
 		if (frame != TM_NO_FRAME) {
 			tm_pmem_zero(frame, got);
@@ -138,7 +140,8 @@ static void fault(uintptr_t addr, int thread, bool write)
 		}
 		break;
 	case TM_DRAM:
-		if (tm_zone_of(g) == TM_MMAP) { // a page given back by madvise within a granule, or just filled
+		if (tm_zone_of(g) ==
+		    TM_MMAP) { // a page given back by madvise within a granule, or just filled
 			fill_zero((char *)(addr & ~(TM_PAGE - 1)), TM_PAGE);
 			break;
 		} // fall through
@@ -161,7 +164,8 @@ void *tm_uffd_thread(void *unused)
 			ssize_t n = fds[i].revents & POLLIN ? read(fds[i].fd, messages, sizeof(messages)) : 0;
 			for (ssize_t k = 0; k < n / (ssize_t)sizeof(messages[0]); k++) {
 				if (messages[k].event == UFFD_EVENT_PAGEFAULT)
-					fault(messages[k].arg.pagefault.address, (int)messages[k].arg.pagefault.feat.ptid,
+					fault(messages[k].arg.pagefault.address,
+					      (int)messages[k].arg.pagefault.feat.ptid,
 					      messages[k].arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP);
 			}
 		}

@@ -26,7 +26,8 @@ void tm_kick(bool urgent)
 {
 	int least = urgent ? SLEEPS_A_WHILE : SLEEPS;
 
-	if (atomic_load_explicit(&sleeping, memory_order_relaxed) >= least && atomic_exchange(&sleeping, AWAKE) >= least) {
+	if (atomic_load_explicit(&sleeping, memory_order_relaxed) >= least &&
+	    atomic_exchange(&sleeping, AWAKE) >= least) {
 		uint64_t one = 1;
 		ssize_t ignored = write(kick_fd, &one, sizeof(one));
 		(void)ignored;
@@ -46,14 +47,16 @@ static void *work(void *unused)
 		tm_engine_give();
 		if (track < wait)
 			wait = track;
-		struct pollfd fds[2] = {{.fd = kick_fd, .events = POLLIN}, {.fd = tm_control_fd(), .events = POLLIN}};
+		struct pollfd fds[2] = {{.fd = kick_fd, .events = POLLIN},
+					{.fd = tm_control_fd(), .events = POLLIN}};
 		struct timespec timeout = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
 		// A kick is for who sleeps long: policies that are called soon anyway do not need it.
 		if (wait > 20000000)
 			atomic_store(&sleeping, wait == TM_FOREVER ? SLEEPS : SLEEPS_A_WHILE);
 		if (ppoll(fds, 2, wait == TM_FOREVER ? NULL : &timeout, NULL) < 0 && errno != EINTR)
 			return NULL;
-		if (fds[0].revents & POLLIN && read(kick_fd, &drained, sizeof(drained)) < 0 && errno != EAGAIN)
+		if (fds[0].revents & POLLIN && read(kick_fd, &drained, sizeof(drained)) < 0 &&
+		    errno != EAGAIN)
 			return NULL;
 		if (fds[1].revents & POLLIN)
 			tm_control_serve();

@@ -41,6 +41,10 @@ int main(int argc, char **argv)
 {
 	if (argc < 2)
 		return cli_error(2, "what to do is missing; try: tiermem run -- PROGRAM, or tiermem --help");
+	if (argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {
+		help();
+		return 0;
+	}
 	if (!strcmp(argv[1], "run"))
 		return cli_run(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "stats"))

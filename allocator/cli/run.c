@@ -86,7 +86,8 @@ static int option(int argc, char **argv, int *i)
 // Opens the PMEM device as the library will, to report what is wrong before the program starts.
 static int check_pmem(void)
 {
-	const char *granule = getenv(tm_options[TM_OPT_GRANULE].env), *path = getenv(tm_options[TM_OPT_PMEM_PATH].env);
+	const char *granule = getenv(tm_options[TM_OPT_GRANULE].env),
+		   *path = getenv(tm_options[TM_OPT_PMEM_PATH].env);
 	struct tm_pmem pmem;
 	uint64_t bytes = 0;
 	char why[512];
@@ -104,7 +105,8 @@ static void make_absolute(enum tm_option_id id)
 	const char *env = tm_options[id].env, *value = getenv(env);
 	char directory[PATH_MAX], path[PATH_MAX * 2];
 
-	if (!value || !*value || *value == '/' || !strncmp(value, "memfd:", 6) || !getcwd(directory, sizeof(directory)))
+	if (!value || !*value || *value == '/' || !strncmp(value, "memfd:", 6) ||
+	    !getcwd(directory, sizeof(directory)))
 		return;
 	snprintf(path, sizeof(path), "%s/%s", directory, value);
 	setenv(env, path, 1);
@@ -139,7 +141,8 @@ int cli_run(int argc, char **argv)
 			return status;
 	}
 	if (i >= argc || !*argv[i])
-		return cli_error(2, "the program to run is missing: tiermem run [OPTIONS] -- PROGRAM [ARGUMENTS]");
+		return cli_error(
+			2, "the program to run is missing: tiermem run [OPTIONS] -- PROGRAM [ARGUMENTS]");
 	for (int k = 0; k < TM_OPTIONS; k++) {
 		const char *value = getenv(tm_options[k].env);
 		if (value && !tm_option_check(&tm_options[k], value, text, sizeof(text)))
@@ -152,8 +155,11 @@ int cli_run(int argc, char **argv)
 	if (!find_program(argv[i]))
 		return cli_error(1, "cannot run %s: no such program, or it is not executable", argv[i]);
 	if (!find_library(library, sizeof(library)))
-		return cli_error(1, LIBRARY " not found (%s); build it (make all) or set TIERMEM_PRELOAD to its path", library);
-	snprintf(text, sizeof(text), "%s%s%s", library, preload && *preload ? ":" : "", preload ? preload : "");
+		return cli_error(
+			1, LIBRARY " not found (%s); build it (make all) or set TIERMEM_PRELOAD to its path",
+			library);
+	snprintf(text, sizeof(text), "%s%s%s", library, preload && *preload ? ":" : "",
+		 preload ? preload : "");
 	setenv("LD_PRELOAD", text, 1);
 	snprintf(text, sizeof(text), "%d", (int)getpid());
 	setenv("TIERMEM_PID", text, 1);

@@ -20,7 +20,8 @@ static int reach(pid_t pid, uid_t owner)
 	struct timeval limit = {.tv_sec = 5};
 	char directory[108];
 
-	for (int n = 0; tm_control_path(n, owner, pid, directory, address.sun_path, sizeof(address.sun_path)); n++) {
+	for (int n = 0; tm_control_path(n, owner, pid, directory, address.sun_path, sizeof(address.sun_path));
+	     n++) {
 		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
@@ -48,12 +49,14 @@ static void show(json_t *root)
 	json_t *quota = json_object_get(root, "dram_quota_bytes");
 	size_t i;
 
-	printf("%s (pid %lld), policy %s, granule %lld bytes\n", json_string_value(json_object_get(root, "program")),
-	       count(root, "pid"), json_string_value(json_object_get(root, "policy")), count(root, "granule_bytes"));
+	printf("%s (pid %lld), policy %s, granule %lld bytes\n",
+	       json_string_value(json_object_get(root, "program")), count(root, "pid"),
+	       json_string_value(json_object_get(root, "policy")), count(root, "granule_bytes"));
 	printf("%-6s %12s %12s %12s\n", "tier", "MiB", "peak MiB", "limit MiB");
 	for (i = 0; i < 2; i++) {
 		json_t *tier = json_object_get(tiers, names[i]);
-		printf("%-6s %12.1f %12.1f ", names[i], megabytes(tier, "bytes"), megabytes(tier, "peak_bytes"));
+		printf("%-6s %12.1f %12.1f ", names[i], megabytes(tier, "bytes"),
+		       megabytes(tier, "peak_bytes"));
 		if (i == 0 && json_is_null(quota))
 			printf("%12s\n", "unlimited");
 		else
@@ -70,8 +73,8 @@ static void show(json_t *root)
 	}
 	printf("migrations: %lld promoted, %lld demoted, %lld failed\n", count(migrations, "promoted"),
 	       count(migrations, "demoted"), count(migrations, "failed"));
-	printf("faults: %lld first touch, %lld hint, %lld waited\n", count(faults, "first_touch"), count(faults, "hint"),
-	       count(faults, "waited"));
+	printf("faults: %lld first touch, %lld hint, %lld waited\n", count(faults, "first_touch"),
+	       count(faults, "hint"), count(faults, "waited"));
 }
 
 int cli_stats(int argc, char **argv)
@@ -88,7 +91,8 @@ int cli_stats(int argc, char **argv)
 		else if (!strncmp(argv[i], "--format=", 9))
 			format = argv[i] + 9;
 		else if (argv[i][0] == '-' || pid_text)
-			return cli_error(2, "unexpected '%s'; usage: tiermem stats PID [--format human|json]", argv[i]);
+			return cli_error(2, "unexpected '%s'; usage: tiermem stats PID [--format human|json]",
+					 argv[i]);
 		else
 			pid_text = argv[i];
 	}
@@ -106,7 +110,10 @@ int cli_stats(int argc, char **argv)
 	for (int tries = 0; tries < 3 && !used; tries++) {
 		int fd = reach((pid_t)pid, st.st_uid);
 		if (fd < 0)
-			return cli_error(1, "process %ld does not answer; is it yours, and was it started by 'tiermem run'?", pid);
+			return cli_error(1,
+					 "process %ld does not answer; is it yours, and was it started by "
+					 "'tiermem run'?",
+					 pid);
 		send(fd, "stats\n", 6, MSG_NOSIGNAL);
 		while (used < sizeof(text) - 1 && (n = recv(fd, text + used, sizeof(text) - 1 - used, 0)) > 0)
 			used += (size_t)n;

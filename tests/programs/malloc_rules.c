@@ -25,7 +25,8 @@ static int is_all(const unsigned char *p, unsigned char value, size_t n)
 
 int main(void)
 {
-	static const size_t sizes[] = {0, 1, 16, 100, 511, 512, 513, 4096, 8191, 8192, 9000, 10200, 50000, 262143, 262144, 3000000};
+	static const size_t sizes[] = {0,    1,	   16,	 100,	511,   512,    513,    4096,
+				       8191, 8192, 9000, 10200, 50000, 262143, 262144, 3000000};
 	const size_t n = sizeof(sizes) / sizeof(*sizes);
 	volatile size_t huge = SIZE_MAX / 2 + 2; // volatile: the compiler must not judge it
 
@@ -52,7 +53,8 @@ int main(void)
 			free(p);
 			for (size_t align = 16; align <= 65536; align *= 16) {
 				void *q;
-				rule(!posix_memalign(&q, align, sizes[i]) && (uintptr_t)q % align == 0, "posix_memalign aligns", sizes[i]);
+				rule(!posix_memalign(&q, align, sizes[i]) && (uintptr_t)q % align == 0,
+				     "posix_memalign aligns", sizes[i]);
 				memset(q, 1, sizes[i]);
 				free(q);
 				q = aligned_alloc(align, sizes[i]);
@@ -60,8 +62,10 @@ int main(void)
 				free(q);
 			}
 			void *v = valloc(sizes[i]), *w = pvalloc(sizes[i]);
-			rule((uintptr_t)v % 4096 == 0 && (uintptr_t)w % 4096 == 0, "valloc aligns to pages", sizes[i]);
-			rule(malloc_usable_size(w) >= (sizes[i] + 4095) / 4096 * 4096, "pvalloc rounds up", sizes[i]);
+			rule((uintptr_t)v % 4096 == 0 && (uintptr_t)w % 4096 == 0, "valloc aligns to pages",
+			     sizes[i]);
+			rule(malloc_usable_size(w) >= (sizes[i] + 4095) / 4096 * 4096, "pvalloc rounds up",
+			     sizes[i]);
 			free(v);
 			free(w);
 		}

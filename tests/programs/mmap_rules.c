@@ -62,7 +62,8 @@ int main(void)
 		madvise(p + 3 * PAGE, SIZE / 2, MADV_DONTNEED);
 		rule(is_all(p + 3 * PAGE, 0, SIZE / 2), "MADV_DONTNEED leaves zeros");
 		rule(is_all(p, (char)(round + 1), 3 * PAGE), "MADV_DONTNEED leaves what is before it");
-		rule(is_all(p + 3 * PAGE + SIZE / 2, (char)(round + 1), SIZE / 2 - 3 * PAGE), "and what is behind it");
+		rule(is_all(p + 3 * PAGE + SIZE / 2, (char)(round + 1), SIZE / 2 - 3 * PAGE),
+		     "and what is behind it");
 		rule(!munmap(p, SIZE), "munmap succeeds");
 		rule(faults(p, 0), "unmapped memory faults");
 	}
@@ -77,17 +78,20 @@ int main(void)
 	p = map(SIZE);
 	memset(p, 9, SIZE / 2);
 	char *q = mremap(p, SIZE, 2 * SIZE, MREMAP_MAYMOVE);
-	rule(q != MAP_FAILED && is_all(q, 9, SIZE / 2) && is_all(q + SIZE / 2, 0, SIZE + SIZE / 2), "mremap grows, with contents");
+	rule(q != MAP_FAILED && is_all(q, 9, SIZE / 2) && is_all(q + SIZE / 2, 0, SIZE + SIZE / 2),
+	     "mremap grows, with contents");
 	q = mremap(q, 2 * SIZE, SIZE / 4, 0);
 	rule(q != MAP_FAILED && is_all(q, 9, SIZE / 4), "mremap shrinks in place");
 	rule(faults(q + SIZE / 4, 0), "what was cut off faults");
 
 	rule(!mprotect(q, 64 * PAGE, PROT_READ), "mprotect succeeds");
 	rule(faults(q + PAGE, 1) && !faults(q + PAGE, 0), "read-only memory can be read, not written");
-	rule(!mprotect(q, 64 * PAGE, PROT_READ | PROT_WRITE) && !faults(q + PAGE, 1), "and written again later");
+	rule(!mprotect(q, 64 * PAGE, PROT_READ | PROT_WRITE) && !faults(q + PAGE, 1),
+	     "and written again later");
 	rule(!mprotect(q, PAGE, PROT_NONE) && faults(q, 0), "PROT_NONE faults");
 
-	char *fixed = mmap(q + 2 * PAGE, 70 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	char *fixed = mmap(q + 2 * PAGE, 70 * PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	rule(fixed == q + 2 * PAGE && is_all(fixed, 0, 70 * PAGE), "MAP_FIXED replaces");
 	rule(is_all(q + 72 * PAGE, 9, SIZE / 4 - 72 * PAGE), "MAP_FIXED leaves the rest");
 	rule(!munmap(q, SIZE / 4), "munmap takes both");
@@ -95,7 +99,8 @@ int main(void)
 	int fds[2];
 	p = map(SIZE);
 	rule(!pipe(fds) && write(fds[1], "hello", 5) == 5, "pipe");
-	rule(read(fds[0], p + SIZE / 2, 5) == 5 && !memcmp(p + SIZE / 2, "hello", 6), "the kernel writes to untouched memory");
+	rule(read(fds[0], p + SIZE / 2, 5) == 5 && !memcmp(p + SIZE / 2, "hello", 6),
+	     "the kernel writes to untouched memory");
 	rule(write(fds[1], p, PAGE) == (ssize_t)PAGE, "the kernel reads untouched memory");
 	puts("ok");
 	return 0;

@@ -55,7 +55,8 @@ int main(int argc, char **argv)
 			seed ^= seed << 13;
 			seed ^= seed >> 7;
 			seed ^= seed << 17;
-			long i = seed % 100 < 95 ? n - 1 - (long)((seed >> 16) % (uint64_t)hot) : (long)((seed >> 16) % (uint64_t)n);
+			long i = seed % 100 < 95 ? n - 1 - (long)((seed >> 16) % (uint64_t)hot)
+						 : (long)((seed >> 16) % (uint64_t)n);
 			for (int b = 0; b < SIZE; b += 64)
 				sum += (unsigned char)values[i][b]++;
 			steps++;

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #define COUNTERS  4096
-#define BLOCKS    512
-#define THREADS   16
+#define BLOCKS	  512
+#define THREADS	  16
 #define MAP_BYTES ((size_t)2 << 20)
 
 struct owner {
@@ -43,7 +43,8 @@ static uint64_t random64(struct owner *o)
 
 static void wrong(const char *what, size_t i, uint64_t is, uint64_t should)
 {
-	printf("mismatch: %s %zu holds %llx, not %llx\n", what, i, (unsigned long long)is, (unsigned long long)should);
+	printf("mismatch: %s %zu holds %llx, not %llx\n", what, i, (unsigned long long)is,
+	       (unsigned long long)should);
 	fflush(stdout);
 	_exit(1);
 }
@@ -68,7 +69,8 @@ static void fill(struct owner *o, unsigned char *p, unsigned char value, size_t 
 	memset(source, value, sizeof(source));
 	while (n) {
 		size_t step = n < sizeof(source) ? n : sizeof(source);
-		if (write(o->pipe[1], source, step) != (ssize_t)step || read(o->pipe[0], p, step) != (ssize_t)step)
+		if (write(o->pipe[1], source, step) != (ssize_t)step ||
+		    read(o->pipe[0], p, step) != (ssize_t)step)
 			wrong("read(2)", 0, 0, step);
 		p += step;
 		n -= step;
