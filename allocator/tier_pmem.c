@@ -42,11 +42,15 @@ static bool open_devdax(const struct stat *st, size_t granule, struct tm_pmem *o
 	if (!align)
 		align = sysfs_number(st, "align");
 	if (!out->bytes) {
-		snprintf(why, size, "%s is not a devdax device; make one: ndctl create-namespace -m devdax -a 4096", out->path);
+		snprintf(why, size,
+			 "%s is not a devdax device; make one: ndctl create-namespace -m devdax -a 4096",
+			 out->path);
 		return false;
 	}
 	if (align > granule) {
-		snprintf(why, size, "%s is aligned to %llu bytes, the granule is %zu; use --granule %lluK or make it anew: "
+		snprintf(why, size,
+			 "%s is aligned to %llu bytes, the granule is %zu; use --granule %lluK or make it "
+			 "anew: "
 			 "ndctl create-namespace -m devdax -a 4096",
 			 out->path, (unsigned long long)align, granule, (unsigned long long)align >> 10);
 		return false;
@@ -64,18 +68,23 @@ static bool open_path(size_t granule, struct tm_pmem *out, char *why, size_t siz
 		return false;
 	}
 	if (flock(out->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
-		snprintf(why, size, "%s is in use by another process under tiermem; give each process its own", out->path);
+		snprintf(why, size,
+			 "%s is in use by another process under tiermem; give each process its own",
+			 out->path);
 		return false;
 	}
 	if (S_ISCHR(st.st_mode))
 		return open_devdax(&st, granule, out, why, size);
 	if (!S_ISREG(st.st_mode)) {
-		snprintf(why, size, "%s is neither a devdax device nor a file; give /dev/daxX.Y, a file or memfd:SIZE", out->path);
+		snprintf(why, size,
+			 "%s is neither a devdax device nor a file; give /dev/daxX.Y, a file or memfd:SIZE",
+			 out->path);
 		return false;
 	}
 	out->bytes = (uint64_t)st.st_size;
-	void *probe = st.st_size < (off_t)TM_PAGE ? MAP_FAILED :
-		tm_os_mmap(NULL, TM_PAGE, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, out->fd, 0);
+	void *probe = st.st_size < (off_t)TM_PAGE ? MAP_FAILED
+						  : tm_os_mmap(NULL, TM_PAGE, PROT_READ,
+							       MAP_SHARED_VALIDATE | MAP_SYNC, out->fd, 0);
 	out->kind = probe == MAP_FAILED ? TM_FILE : TM_FSDAX;
 	if (probe != MAP_FAILED)
 		tm_os_munmap(probe, TM_PAGE);
@@ -94,7 +103,8 @@ bool tm_pmem_open(const char *path, size_t granule, struct tm_pmem *out, char *w
 		out->bytes &= ~(uint64_t)(granule - 1);
 		out->fd = memfd_create("tiermem", MFD_CLOEXEC);
 		if (out->fd < 0 || ftruncate(out->fd, (off_t)out->bytes)) {
-			snprintf(why, size, "cannot make a memfd of %llu bytes: %s", (unsigned long long)out->bytes, strerror(errno));
+			snprintf(why, size, "cannot make a memfd of %llu bytes: %s",
+				 (unsigned long long)out->bytes, strerror(errno));
 			return false;
 		}
 	} else if (!open_path(granule, out, why, size)) {
@@ -104,7 +114,9 @@ bool tm_pmem_open(const char *path, size_t granule, struct tm_pmem *out, char *w
 	}
 	out->bytes &= ~(uint64_t)(granule - 1);
 	if (!out->bytes) {
-		snprintf(why, size, "%s is smaller than one granule of %zu bytes; give a larger device or file", path, granule);
+		snprintf(why, size,
+			 "%s is smaller than one granule of %zu bytes; give a larger device or file", path,
+			 granule);
 		close(out->fd);
 		return false;
 	}
@@ -118,8 +130,8 @@ static bool alias_libpmem2(char *why, size_t size)
 	struct pmem2_config *config = NULL;
 	struct pmem2_map *map = NULL;
 	bool ok = !pmem2_source_from_fd(&source, tm_pmem.fd) && !pmem2_config_new(&config) &&
-		!pmem2_config_set_required_store_granularity(config, PMEM2_GRANULARITY_PAGE) &&
-		!pmem2_config_set_length(config, tm_pmem.bytes) && !pmem2_map_new(&map, config, source);
+		  !pmem2_config_set_required_store_granularity(config, PMEM2_GRANULARITY_PAGE) &&
+		  !pmem2_config_set_length(config, tm_pmem.bytes) && !pmem2_map_new(&map, config, source);
 
 	if (!ok) {
 		snprintf(why, size, "cannot map %s: %s", tm_pmem.path, pmem2_errormsg());
@@ -139,9 +151,11 @@ bool tm_pmem_alias(char *why, size_t size)
 {
 	if (tm_pmem.kind != TM_MEMFD)
 		return alias_libpmem2(why, size);
-	void *p = tm_os_mmap(NULL, tm_pmem.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, tm_pmem.fd, 0);
+	void *p = tm_os_mmap(NULL, tm_pmem.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			     tm_pmem.fd, 0);
 	if (p == MAP_FAILED) {
-		snprintf(why, size, "cannot map %llu bytes of memfd: %s", (unsigned long long)tm_pmem.bytes, strerror(errno));
+		snprintf(why, size, "cannot map %llu bytes of memfd: %s", (unsigned long long)tm_pmem.bytes,
+			 strerror(errno));
 		return false;
 	}
 	tm_pmem.alias = p;
@@ -151,7 +165,8 @@ bool tm_pmem_alias(char *why, size_t size)
 bool tm_pmem_map(void *addr, uint32_t frame, uint32_t n, int prot, bool fill)
 {
 	int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | (fill ? MAP_POPULATE : 0);
-	return tm_os_mmap(addr, (size_t)n << tm.shift, prot, flags, tm_pmem.fd, (off_t)frame << tm.shift) != MAP_FAILED;
+	return tm_os_mmap(addr, (size_t)n << tm.shift, prot, flags, tm_pmem.fd, (off_t)frame << tm.shift) !=
+	       MAP_FAILED;
 }
 
 char *tm_pmem_address(uint32_t frame)

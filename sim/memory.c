@@ -108,7 +108,8 @@ static void list_blocks(void)
 		exit(1);
 	}
 	n_blocks = 0;
-	foreach(add_block, NULL);
+	foreach (add_block, NULL)
+		;
 	qsort(blocks, n_blocks, sizeof(*blocks), larger_first);
 	next_line = 1;
 	for (unsigned int i = 0; i < n_blocks; i++) {

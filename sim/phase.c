@@ -122,8 +122,8 @@ static void end(uint64_t now_ps)
 		uint64_t writes = machine.tier[t].writes - tiers_at_begin[t].writes;
 
 		fprintf(file,
-			"%s{\"name\":\"%s\",\"reads\":%" PRIu64 ",\"writes\":%" PRIu64 ",\"read_bytes\":%" PRIu64
-			",\"write_bytes\":%" PRIu64 "}",
+			"%s{\"name\":\"%s\",\"reads\":%" PRIu64 ",\"writes\":%" PRIu64
+			",\"read_bytes\":%" PRIu64 ",\"write_bytes\":%" PRIu64 "}",
 			t ? "," : "", tier_names[t], reads, writes, reads * 64, writes * 64);
 	}
 	fprintf(file, "]}\n");
@@ -143,7 +143,8 @@ void phase_mark(unsigned int index, unsigned int op, unsigned int arg)
 	case TMMARK_BEGIN:
 		missing = memory_missing_pmem();
 		if (missing) {
-			fprintf(stderr, "tmsim: pmem=%s: the machine has no memory backend of that id\n", missing);
+			fprintf(stderr, "tmsim: pmem=%s: the machine has no memory backend of that id\n",
+				missing);
 			_exit(1);
 		}
 		end(now_ps);
@@ -175,7 +176,8 @@ void phase_close(void)
 		if (machine.vcpu[i]->actor->time_ps > sim_ps)
 			sim_ps = machine.vcpu[i]->actor->time_ps;
 	}
-	fprintf(file, "{\"event\":\"exit\",\"sim_ns\":%" PRIu64 ",\"host_s\":%.3f,\"instructions\":%" PRIu64 "}\n",
+	fprintf(file,
+		"{\"event\":\"exit\",\"sim_ns\":%" PRIu64 ",\"host_s\":%.3f,\"instructions\":%" PRIu64 "}\n",
 		sim_ps / PS_PER_NS,
 		(double)(host.tv_sec - host_start.tv_sec) + (double)(host.tv_nsec - host_start.tv_nsec) / 1e9,
 		instructions);

@@ -194,11 +194,14 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	char err[320];
 
 	if (!info->system_emulation || strcmp(info->target_name, "x86_64")) {
-		fprintf(stderr, "tmsim: only qemu-system-x86_64 is supported, this is %s\n", info->target_name);
+		fprintf(stderr, "tmsim: only qemu-system-x86_64 is supported, this is %s\n",
+			info->target_name);
 		return -1;
 	}
 	if (info->version.cur != 1) {
-		fprintf(stderr, "tmsim: this QEMU has plugin interface %d; tmsim knows that of QEMU 7.2 (Debian 12)\n",
+		fprintf(stderr,
+			"tmsim: this QEMU has plugin interface %d; tmsim knows that of QEMU 7.2 (Debian "
+			"12)\n",
 			info->version.cur);
 		return -1;
 	}

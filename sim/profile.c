@@ -13,21 +13,34 @@ struct key {
 	double min, max;
 };
 
-#define KEY(section, field, min, max)	   {section, #field, offsetof(struct profile, field), min, max}
-#define TIER_KEY(name, t, field, min, max) {name, name "_" #field, offsetof(struct profile, tier[t].field), min, max}
+#define KEY(section, field, min, max)                                                                        \
+	{                                                                                                    \
+		section, #field, offsetof(struct profile, field), min, max                                   \
+	}
+#define TIER_KEY(name, t, field, min, max)                                                                   \
+	{                                                                                                    \
+		name, name "_" #field, offsetof(struct profile, tier[t].field), min, max                     \
+	}
 #define TIER_KEYS(name, t)                                                                                   \
-	TIER_KEY(name, t, random_ns, 1, 100000), TIER_KEY(name, t, sequential_ns, 1, 100000),                 \
-		TIER_KEY(name, t, line_bytes, 64, 65536), TIER_KEY(name, t, buffer_lines, 1, 4096),           \
-		TIER_KEY(name, t, core_read_gbps, 0.01, 1000), TIER_KEY(name, t, core_write_gbps, 0.01, 1000), \
-		TIER_KEY(name, t, device_read_gbps, 0.01, 10000), TIER_KEY(name, t, device_write_gbps, 0.01, 10000)
+	TIER_KEY(name, t, random_ns, 1, 100000), TIER_KEY(name, t, sequential_ns, 1, 100000),                \
+		TIER_KEY(name, t, line_bytes, 64, 65536), TIER_KEY(name, t, buffer_lines, 1, 4096),          \
+		TIER_KEY(name, t, core_read_gbps, 0.01, 1000),                                               \
+		TIER_KEY(name, t, core_write_gbps, 0.01, 1000),                                              \
+		TIER_KEY(name, t, device_read_gbps, 0.01, 10000),                                            \
+		TIER_KEY(name, t, device_write_gbps, 0.01, 10000)
 
 static const struct key keys[] = {
-	KEY("cpu", ns_per_instruction, 0.01, 1000), KEY("cpu", fast_ns_per_instruction, 0.01, 1000),
+	KEY("cpu", ns_per_instruction, 0.01, 1000),
+	KEY("cpu", fast_ns_per_instruction, 0.01, 1000),
 	KEY("cpu", quantum_ns, 1000, 1000000),
-	KEY("cache", l1_kib, 4, 1024),		    KEY("cache", l2_kib, 16, 65536),
-	KEY("cache", l2_ways, 1, 16),		    KEY("cache", l2_hit_ns, 0, 1000),
-	KEY("cache", llc_kib, 64, 1048576),	    KEY("cache", llc_ways, 1, 16),
-	KEY("cache", llc_hit_ns, 0, 1000),	    TIER_KEYS("dram", TIER_DRAM),
+	KEY("cache", l1_kib, 4, 1024),
+	KEY("cache", l2_kib, 16, 65536),
+	KEY("cache", l2_ways, 1, 16),
+	KEY("cache", l2_hit_ns, 0, 1000),
+	KEY("cache", llc_kib, 64, 1048576),
+	KEY("cache", llc_ways, 1, 16),
+	KEY("cache", llc_hit_ns, 0, 1000),
+	TIER_KEYS("dram", TIER_DRAM),
 	TIER_KEYS("pmem", TIER_PMEM),
 };
 
@@ -59,12 +72,14 @@ int profile_set(struct profile *p, const char *key, const char *value, char *err
 	double v;
 
 	if (i < 0) {
-		snprintf(err, err_size, "unknown profile key '%s'; see sim/profiles/optane-100.conf for the keys", key);
+		snprintf(err, err_size,
+			 "unknown profile key '%s'; see sim/profiles/optane-100.conf for the keys", key);
 		return -1;
 	}
 	v = strtod(value, &end);
 	if (end == value || *end || !(v >= keys[i].min && v <= keys[i].max)) {
-		snprintf(err, err_size, "%s = '%s': not a number from %g to %g", key, value, keys[i].min, keys[i].max);
+		snprintf(err, err_size, "%s = '%s': not a number from %g to %g", key, value, keys[i].min,
+			 keys[i].max);
 		return -1;
 	}
 	*place(p, &keys[i]) = v;
@@ -101,11 +116,13 @@ int profile_load(struct profile *p, const char *path, char *err, size_t err_size
 	memset(p, 0, sizeof(*p));
 	line = ini_parse(path, on_key, &l);
 	if (line < 0) {
-		snprintf(err, err_size, "cannot read profile '%s'; the shipped ones are in sim/profiles", path);
+		snprintf(err, err_size, "cannot read profile '%s'; the shipped ones are in sim/profiles",
+			 path);
 		return -1;
 	}
 	if (line > 0) {
-		snprintf(err, err_size, "%s:%d: %s", path, line, l.error[0] ? l.error : "not a 'key = value' line");
+		snprintf(err, err_size, "%s:%d: %s", path, line,
+			 l.error[0] ? l.error : "not a 'key = value' line");
 		return -1;
 	}
 	for (int i = 0; i < KEY_COUNT; i++) {

@@ -157,7 +157,8 @@ static struct actor *pick(void)
 /* Gives the token to next, its clock at the time it asked for. */
 static void give(struct actor *next)
 {
-	if (next->state == ACTOR_POLLING && next->deadline_ps != SCHED_NEVER && next->time_ps < next->deadline_ps)
+	if (next->state == ACTOR_POLLING && next->deadline_ps != SCHED_NEVER &&
+	    next->time_ps < next->deadline_ps)
 		next->time_ps = next->deadline_ps;
 	grant(next);
 	if (!next->is_main)

@@ -36,7 +36,7 @@ struct actor {
 	uint64_t deadline_ps; /* main loop, when POLLING */
 	uint64_t handoffs;    /* times it was given the token */
 	const pthread_cond_t *cond;
-	uint64_t wait_seq; /* order of waiters on one condition */
+	uint64_t wait_seq;  /* order of waiters on one condition */
 	bool woken_outside; /* by a thread that is no actor; these were its clocks: */
 	uint64_t slept_time_ps, slept_idle_ps, woken_time_ps;
 	uint32_t futex;

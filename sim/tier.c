@@ -6,7 +6,8 @@ void tier_init(struct tier *t, const struct tier_profile *p)
 {
 	double per_line = p->line_bytes / 64;
 	/* sequential = (1 x random + (n - 1) x hit) / n */
-	double hit_ns = per_line > 1 ? (per_line * p->sequential_ns - p->random_ns) / (per_line - 1) : p->random_ns;
+	double hit_ns =
+		per_line > 1 ? (per_line * p->sequential_ns - p->random_ns) / (per_line - 1) : p->random_ns;
 
 	memset(t, 0, sizeof(*t));
 	t->miss_ps = (uint64_t)(p->random_ns * 1000);

@@ -17,12 +17,12 @@
 #define TIER_MAX_BUFFER 4096
 
 struct tier {
-	uint64_t miss_ps, hit_ps;	      /* dependent read, internal line not buffered / buffered */
-	uint64_t stream_ps;		      /* per line of a stream */
-	uint64_t nt_write_ps;		      /* per line of non-temporal stores */
+	uint64_t miss_ps, hit_ps; /* dependent read, internal line not buffered / buffered */
+	uint64_t stream_ps;	  /* per line of a stream */
+	uint64_t nt_write_ps;	  /* per line of non-temporal stores */
 	uint64_t read_service_ps, write_service_ps; /* device occupied per line */
-	uint64_t read_free_ps, write_free_ps; /* simulated time at which the queue is empty */
-	unsigned int line_shift;	      /* 64-byte lines per internal line, log2 */
+	uint64_t read_free_ps, write_free_ps;	    /* simulated time at which the queue is empty */
+	unsigned int line_shift;		    /* 64-byte lines per internal line, log2 */
 	unsigned int buffer_lines;
 	uint32_t buffer[TIER_MAX_BUFFER]; /* buffered internal lines, direct-mapped; 0: none */
 	uint64_t reads, writes;		  /* 64-byte lines */

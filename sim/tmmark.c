@@ -18,7 +18,8 @@ int main(int argc, char **argv)
 	} else if (!strcmp(verb, "model") && argc == 3 && (!strcmp(arg, "on") || !strcmp(arg, "off"))) {
 		r = mark_model(!strcmp(arg, "on"));
 	} else {
-		fprintf(stderr, "tmmark: usage: tmmark begin NAME (up to %d characters) | end | model on|off\n",
+		fprintf(stderr,
+			"tmmark: usage: tmmark begin NAME (up to %d characters) | end | model on|off\n",
 			MARK_NAME_MAX);
 		return 2;
 	}

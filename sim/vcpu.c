@@ -46,7 +46,8 @@ struct vcpu *vcpu_get(unsigned int index)
 	if (v)
 		return v;
 	v = calloc(1, sizeof(*v));
-	if (!v || cache_init(&v->l2, (uint64_t)machine.profile.l2_kib * 1024, (unsigned int)machine.profile.l2_ways))
+	if (!v || cache_init(&v->l2, (uint64_t)machine.profile.l2_kib * 1024,
+			     (unsigned int)machine.profile.l2_ways))
 		abort();
 	memset(v->l1, 0xff, sizeof(v->l1));
 	v->actor = sched_attach_vcpu(index);

@@ -23,9 +23,9 @@ struct vcpu_counters {
 struct vcpu {
 	struct actor *actor;
 	struct vcpu_counters n;
-	uint32_t nt_line;		  /* line in the write-combining buffer */
-	bool fenced;			  /* a fence since the last miss: the next one depends on it */
-	uint32_t stream_line[STREAMS];	  /* last line missed in a 4 KiB page */
+	uint32_t nt_line;	       /* line in the write-combining buffer */
+	bool fenced;		       /* a fence since the last miss: the next one depends on it */
+	uint32_t stream_line[STREAMS]; /* last line missed in a 4 KiB page */
 	unsigned int next_stream;
 	struct cache l2;
 	uint64_t l1[L1_MAX_LINES]; /* direct-mapped by virtual line: line << 1 | dirty */

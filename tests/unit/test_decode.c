@@ -10,23 +10,23 @@
 
 static void nt_stores(void **state)
 {
-	assert_true(decode_nt_store(BYTES("\x0f\xc3\x07")));		    /* movnti %eax,(%rdi) */
-	assert_true(decode_nt_store(BYTES("\x48\x0f\xc3\x47\x08")));	    /* movnti %rax,8(%rdi) */
-	assert_true(decode_nt_store(BYTES("\x66\x0f\xe7\x07")));	    /* movntdq %xmm0,(%rdi) */
-	assert_true(decode_nt_store(BYTES("\x66\x44\x0f\xe7\x47\x40")));    /* movntdq %xmm8,64(%rdi) */
-	assert_true(decode_nt_store(BYTES("\x0f\x2b\x07")));		    /* movntps %xmm0,(%rdi) */
-	assert_true(decode_nt_store(BYTES("\xc5\xfd\xe7\x07")));	    /* vmovntdq %ymm0,(%rdi) */
-	assert_true(decode_nt_store(BYTES("\xc4\xc1\x7d\xe7\x00")));	    /* vmovntdq %ymm0,(%r8) */
+	assert_true(decode_nt_store(BYTES("\x0f\xc3\x07")));		 /* movnti %eax,(%rdi) */
+	assert_true(decode_nt_store(BYTES("\x48\x0f\xc3\x47\x08")));	 /* movnti %rax,8(%rdi) */
+	assert_true(decode_nt_store(BYTES("\x66\x0f\xe7\x07")));	 /* movntdq %xmm0,(%rdi) */
+	assert_true(decode_nt_store(BYTES("\x66\x44\x0f\xe7\x47\x40"))); /* movntdq %xmm8,64(%rdi) */
+	assert_true(decode_nt_store(BYTES("\x0f\x2b\x07")));		 /* movntps %xmm0,(%rdi) */
+	assert_true(decode_nt_store(BYTES("\xc5\xfd\xe7\x07")));	 /* vmovntdq %ymm0,(%rdi) */
+	assert_true(decode_nt_store(BYTES("\xc4\xc1\x7d\xe7\x00")));	 /* vmovntdq %ymm0,(%r8) */
 }
 
 static void ordinary_instructions(void **state)
 {
-	assert_false(decode_nt_store(BYTES("\x48\x89\x07")));		    /* mov %rax,(%rdi) */
-	assert_false(decode_nt_store(BYTES("\x0f\x29\x07")));		    /* movaps %xmm0,(%rdi) */
-	assert_false(decode_nt_store(BYTES("\xc5\xfe\x7f\x07")));	    /* vmovdqu %ymm0,(%rdi) */
-	assert_false(decode_nt_store(BYTES("\xc3")));			    /* ret */
-	assert_false(decode_nt_store(BYTES("\x66\x0f\x38\x2a\x07")));	    /* movntdqa (%rdi),%xmm0: a load */
-	assert_false(decode_nt_store(BYTES("\xc4\xe2\x7d\x2a\x07")));	    /* vmovntdqa (%rdi),%ymm0 */
+	assert_false(decode_nt_store(BYTES("\x48\x89\x07")));	      /* mov %rax,(%rdi) */
+	assert_false(decode_nt_store(BYTES("\x0f\x29\x07")));	      /* movaps %xmm0,(%rdi) */
+	assert_false(decode_nt_store(BYTES("\xc5\xfe\x7f\x07")));     /* vmovdqu %ymm0,(%rdi) */
+	assert_false(decode_nt_store(BYTES("\xc3")));		      /* ret */
+	assert_false(decode_nt_store(BYTES("\x66\x0f\x38\x2a\x07"))); /* movntdqa (%rdi),%xmm0: a load */
+	assert_false(decode_nt_store(BYTES("\xc4\xe2\x7d\x2a\x07"))); /* vmovntdqa (%rdi),%ymm0 */
 }
 
 static void fences(void **state)
