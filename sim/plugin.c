@@ -205,6 +205,11 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 			info->version.cur);
 		return -1;
 	}
+	if (info->system.max_vcpus > SCHED_MAX_VCPUS) {
+		fprintf(stderr, "tmsim: %d vCPUs are too many; %d at most (-smp)\n", info->system.max_vcpus,
+			SCHED_MAX_VCPUS);
+		return -1;
+	}
 	if (!preloaded()) {
 		fprintf(stderr, "tmsim: libtmsim.so must be in LD_PRELOAD too\n");
 		return -1;

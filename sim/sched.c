@@ -17,8 +17,6 @@
  */
 #include "sim/sched.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
@@ -190,14 +188,9 @@ static void wake(struct actor *a)
 		syscall(SYS_futex, &a->futex, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-void sched_set_quantum(uint64_t quantum_ns)
-{
-	quantum_ps = quantum_ns * PS_PER_NS;
-}
-
 void sched_init(uint64_t quantum_ns)
 {
-	sched_set_quantum(quantum_ns);
+	quantum_ps = quantum_ns * PS_PER_NS;
 	wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	main_actor.is_main = true;
 	main_actor.id = SCHED_MAX_VCPUS;

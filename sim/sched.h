@@ -47,7 +47,6 @@ extern __thread struct actor *sched_self;
 
 /* The main thread becomes the first actor and gets the token. quantum_ns: how far one vCPU may run ahead, 1..1000000. */
 void sched_init(uint64_t quantum_ns);
-void sched_set_quantum(uint64_t quantum_ns);
 
 /* The calling thread becomes vCPU index's actor, without the token (it takes it at its next wait or yield). */
 struct actor *sched_attach_vcpu(unsigned int index);

@@ -73,6 +73,7 @@ def test_dram_only_work_touches_no_pmem(guest):
 REFUSED = [
     (dict(plugin=",set=clock_ghz:3"), "unknown profile key 'clock_ghz'"),
     (dict(plugin=",set=llc_kib:lots"), "llc_kib = 'lots': not a number"),
+    (dict(vcpus=65), "65 vCPUs are too many"),
     (dict(plugin=",colour=red"), "unknown option 'colour'"),
     (dict(preload=False), "must be in LD_PRELOAD"),
     (dict(plugin=",profile=/nonexistent.conf"), "cannot read profile"),
