@@ -16,7 +16,8 @@ PHASES = "set,get50,get100"
 def run(tmp_path_factory):
     db = tmp_path_factory.mktemp("endtoend") / "tiermem.db"
     done = subprocess.run([TMBENCH, "run", "figure3", "--scale", "512", "--config", "baseline,2g", "--phase", PHASES, "--no-native",
-                           "--no-llc-sensitivity", "--db", db, "--format", "json"], capture_output=True, text=True, timeout=600,
+                           "--no-llc-sensitivity", "--db", db, "--runs", db.parent / "runs", "--format",
+                           "json"], capture_output=True, text=True, timeout=600,
                           env=dict(os.environ, NO_COLOR="1"), cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return db, json.loads(done.stdout)
