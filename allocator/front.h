@@ -14,6 +14,7 @@
 
 #define TM_FRONT_CLASSES 20 // jemalloc's classes of 512 bytes (number 3) to 8 KiB (number 19)
 #define TM_FRONT_DEPTH	 16
+#define TM_FRONT_REFILL	 7 // fewer than a slab has: jemalloc would take a whole new one
 
 enum tm_front_state { TM_FRONT_NEW, TM_FRONT_OPEN, TM_FRONT_CLOSED };
 
@@ -34,6 +35,10 @@ void tm_front_init(uintptr_t base, size_t bytes);
 void tm_front_close(void);
 // The rare part of tm_front_push(): a thread's first.
 bool tm_front_open(void);
+
+// Nothing is kept of the class of size: several from jemalloc at once (flags: as for je_mallocx). One of them, or NULL when
+// this is not for the class or the thread, or there is no memory; the caller then asks jemalloc itself.
+void *tm_front_refill(size_t size, int flags);
 
 // Class of a request; TM_FRONT_CLASSES or more when none of ours.
 static inline size_t tm_front_class(size_t size)

@@ -49,7 +49,11 @@ static __attribute__((noinline)) void *special_malloc(size_t size, int flags)
 {
 	if (__builtin_expect(!ready, 0) && !still_special(size))
 		return flags & MALLOCX_ZERO ? je_calloc(1, size) : je_malloc(size);
-	void *p = je_mallocx(size, tm_arena_flags(size) | flags);
+	int arena = tm_arena_flags(size);
+	void *p = flags ? NULL : tm_front_refill(size, arena);
+	if (p)
+		return p;
+	p = je_mallocx(size, arena | flags);
 	if (p)
 		tm_front_note(p, size);
 	else
