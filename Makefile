@@ -1,5 +1,5 @@
 # tiermem: builds into build/, installs nothing but Debian packages (deps).
-# Each folder's rules.mk adds to PROGRAMS, LIBRARIES and UNIT_TESTS and says how its part is built.
+# Each folder's rules.mk adds to PROGRAMS and LIBRARIES and says how its part is built.
 
 CC       ?= gcc
 PYTHON   := /usr/bin/python3
@@ -17,7 +17,6 @@ SEED     ?= 1
 .DEFAULT_GOAL := all
 PROGRAMS   :=
 LIBRARIES  :=
-UNIT_TESTS :=
 
 include sim/rules.mk
 include allocator/rules.mk

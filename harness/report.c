@@ -95,6 +95,19 @@ static int load_run(struct report *r, sqlite3 *db, int64_t id)
 	return 0;
 }
 
+/* The names that a query of one run gives, MAX_NAMES at most. 0 or EXIT_FAIL. */
+static int one_column(sqlite3 *db, const char *sql, int64_t run, char (*names)[NAME_LEN], int *n)
+{
+	sqlite3_stmt *st = query(db, sql, run);
+
+	if (!st)
+		return EXIT_FAIL;
+	while (sqlite3_step(st) == SQLITE_ROW && *n < MAX_NAMES)
+		text_of(st, 0, names[(*n)++], NAME_LEN);
+	sqlite3_finalize(st);
+	return 0;
+}
+
 /* Names of configs, phases and LLC variants. 0 or EXIT_FAIL. */
 static int load_names(struct report *r, sqlite3 *db)
 {
@@ -110,22 +123,13 @@ static int load_names(struct report *r, sqlite3 *db)
 		r->config_dram[r->n_configs++] = number_of(st, 2);
 	}
 	sqlite3_finalize(st);
-	st = query(db, "SELECT name FROM run_phase WHERE run_id = ?1 ORDER BY position", r->id);
-	if (!st)
+	if (one_column(db, "SELECT name FROM run_phase WHERE run_id = ?1 ORDER BY position", r->id, r->phases,
+		       &r->n_phases))
 		return EXIT_FAIL;
-	while (sqlite3_step(st) == SQLITE_ROW && r->n_phases < MAX_NAMES)
-		text_of(st, 0, r->phases[r->n_phases++], NAME_LEN);
-	sqlite3_finalize(st);
-	st = query(db,
-		   "SELECT variant FROM vmrun WHERE run_id = ?1 AND variant <> 'native' "
-		   "GROUP BY variant ORDER BY min(llc_kib)",
-		   r->id);
-	if (!st)
-		return EXIT_FAIL;
-	while (sqlite3_step(st) == SQLITE_ROW && r->n_variants < MAX_NAMES)
-		text_of(st, 0, r->variants[r->n_variants++], NAME_LEN);
-	sqlite3_finalize(st);
-	return 0;
+	return one_column(db,
+			  "SELECT variant FROM vmrun WHERE run_id = ?1 AND variant <> 'native' "
+			  "GROUP BY variant ORDER BY min(llc_kib)",
+			  r->id, r->variants, &r->n_variants);
 }
 
 /* The VMs and how they ended. 0 or EXIT_FAIL. */

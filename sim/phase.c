@@ -36,12 +36,10 @@ static void put_name(const char *s)
 
 static void check_written(void)
 {
-	if (file && fflush(file) == 0)
+	if (fflush(file) == 0)
 		return;
-	if (file) {
-		fprintf(stderr, "tmsim: cannot write the statistics file (disk full?)\n");
-		_exit(1);
-	}
+	fprintf(stderr, "tmsim: cannot write the statistics file (disk full?)\n");
+	_exit(1);
 }
 
 int phase_open(const char *path)

@@ -75,7 +75,6 @@ static uint32_t futex_wait(struct actor *a)
 static void grant(struct actor *a)
 {
 	a->state = ACTOR_RUNNING;
-	a->handoffs++;
 	holder = a;
 	progress++;
 	__atomic_store_n(&a->futex, GO, __ATOMIC_RELEASE);

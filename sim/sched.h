@@ -34,7 +34,6 @@ struct actor {
 	uint64_t limit_ps;    /* vCPU with the token: give it up at this time */
 	uint64_t idle_ps;     /* time spent halted */
 	uint64_t deadline_ps; /* main loop, when POLLING */
-	uint64_t handoffs;    /* times it was given the token */
 	const pthread_cond_t *cond;
 	uint64_t wait_seq;  /* order of waiters on one condition */
 	bool woken_outside; /* by a thread that is no actor; these were its clocks: */

@@ -46,11 +46,6 @@ static void resolve(void)
 	*(void **)&libc_cond_wait = libc_symbol("pthread_cond_wait");
 }
 
-bool shim_active(void)
-{
-	return active;
-}
-
 void shim_start(void)
 {
 	resolve();

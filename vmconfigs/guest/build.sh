@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the guest: build/guest/root.img (ext4), vmlinuz, initrd.img and kernel-version, from Debian packages.
-# Usage: build.sh RECIPE_DIR OUT_DIR BUSYBOX. Needs root (or sudo), mmdebstrap, mke2fs and cpio; no loop devices, no mounts.
+# Usage: build.sh RECIPE_DIR OUT_DIR. Needs root (or sudo), mmdebstrap, mke2fs and cpio; no loop devices, no mounts.
 # The same packages give the same bytes: fixed times, UUIDs and order.
 set -eu
 recipe=$1 out=$2
