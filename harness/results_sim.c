@@ -109,7 +109,6 @@ int results_sim(struct metrics *m, const struct plan *p, const char *path, char 
 			phase_metrics(m, event, (int)p->s->server_cpu);
 		} else if (kind && !strcmp(kind, "exit")) {
 			metrics_add(m, "", "sim_seconds", "s", get(event, "sim_ns") / 1e9);
-			metrics_add(m, "", "host_seconds", "s", get(event, "host_s"));
 			metrics_add(m, "", "instructions", "count", get(event, "instructions"));
 		}
 		json_decref(event);

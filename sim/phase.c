@@ -42,12 +42,13 @@ static void check_written(void)
 	_exit(1);
 }
 
-int phase_open(const char *path)
+int phase_open(const char *path, bool host_time)
 {
 	const char *key;
 	double value;
 
-	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &host_start);
+	if (host_time)
+		syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &host_start);
 	if (!path)
 		return 0;
 	file = fopen(path, "we");
@@ -166,7 +167,6 @@ void phase_close(void)
 
 	if (!file)
 		return;
-	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &host);
 	for (unsigned int i = 0; i < SCHED_MAX_VCPUS; i++) {
 		if (!machine.vcpu[i])
 			continue;
@@ -174,11 +174,15 @@ void phase_close(void)
 		if (machine.vcpu[i]->actor->time_ps > sim_ps)
 			sim_ps = machine.vcpu[i]->actor->time_ps;
 	}
-	fprintf(file,
-		"{\"event\":\"exit\",\"sim_ns\":%" PRIu64 ",\"host_s\":%.3f,\"instructions\":%" PRIu64 "}\n",
-		sim_ps / PS_PER_NS,
-		(double)(host.tv_sec - host_start.tv_sec) + (double)(host.tv_nsec - host_start.tv_nsec) / 1e9,
+	fprintf(file, "{\"event\":\"exit\",\"sim_ns\":%" PRIu64 ",\"instructions\":%" PRIu64, sim_ps / PS_PER_NS,
 		instructions);
+	if (host_start.tv_sec) {
+		syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &host);
+		fprintf(file, ",\"host_s\":%.3f",
+			(double)(host.tv_sec - host_start.tv_sec) +
+				(double)(host.tv_nsec - host_start.tv_nsec) / 1e9);
+	}
+	fprintf(file, "}\n");
 	check_written();
 	fclose(file);
 	file = NULL;

@@ -3,16 +3,22 @@
  * that the L1 filter does not answer to vcpu_miss, and recognises marks.
  */
 #include <dlfcn.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
+#include <unistd.h>
 
 #include "sim/decode.h"
+#include "sim/io.h"
 #include "sim/phase.h"
 #include "sim/memory.h"
 #include "sim/sched.h"
 #include "sim/shim.h"
+#include "sim/threads.h"
 #include "sim/tmmark.h"
+#include "sim/tsc.h"
 #include "sim/vcpu.h"
 #include "sim/watchdog.h"
 
@@ -21,8 +27,25 @@ TMSIM_EXPORT int qemu_plugin_version = 1;
 
 TMSIM_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
 
+/* Strict mode's wall clock begins at 2024-01-01 00:00 UTC. */
+#define STRICT_WALL_S UINT64_C(1704067200)
+
 /* Bit of qemu_plugin_meminfo_t that says "store", found at start by asking QEMU. */
 static uint32_t store_bit;
+
+static __thread bool trapped; /* rdtsc is */
+
+/* The vCPU that this thread is; its first call takes the thread into simulated time. */
+static struct vcpu *attach(unsigned int index)
+{
+	struct vcpu *v = vcpu_get(index);
+
+	if (v && !trapped) {
+		trapped = true;
+		tsc_trap();
+	}
+	return v;
+}
 
 static void on_block(unsigned int index, void *data)
 {
@@ -30,7 +53,7 @@ static void on_block(unsigned int index, void *data)
 	struct actor *a;
 
 	if (__builtin_expect(!v, 0))
-		v = vcpu_get(index);
+		v = attach(index);
 	a = v->actor;
 	v->n.instructions += (uintptr_t)data;
 	a->time_ps += (uintptr_t)data * machine.instruction_ps;
@@ -78,7 +101,7 @@ static void on_fence(unsigned int index, void *data)
 
 static void on_idle(qemu_plugin_id_t id, unsigned int index)
 {
-	struct vcpu *v = vcpu_get(index);
+	struct vcpu *v = attach(index);
 
 	if (v)
 		v->actor->halted = true;
@@ -134,8 +157,14 @@ static uint32_t find_store_bit(void)
 	return 0;
 }
 
+/* What the plugin's arguments say, beside the profile. */
+static struct {
+	const char *stats;
+	bool strict;
+} options;
+
 /* Reads one plugin argument "key=value"; 0, or -1 with one line in err. */
-static int take_argument(char *arg, const char **stats, const char **profile, char *err, size_t size)
+static int take_argument(char *arg, char *err, size_t size)
 {
 	char *value = strchr(arg, '='), *set;
 
@@ -144,13 +173,18 @@ static int take_argument(char *arg, const char **stats, const char **profile, ch
 		return -1;
 	}
 	*value++ = 0;
-	if (!strcmp(arg, "profile")) {
-		*profile = value;
+	if (!strcmp(arg, "profile"))
+		return 0;
+	if (!strcmp(arg, "stats")) {
+		options.stats = value;
 		return 0;
 	}
-	if (!strcmp(arg, "stats")) {
-		*stats = value;
-		return 0;
+	if (!strcmp(arg, "strict")) {
+		options.strict = !strcmp(value, "on");
+		if (options.strict || !strcmp(value, "off"))
+			return 0;
+		snprintf(err, size, "strict=%s: want strict=on or strict=off", value);
+		return -1;
 	}
 	if (!strcmp(arg, "pmem")) {
 		if (!memory_add_pmem(value))
@@ -167,7 +201,7 @@ static int take_argument(char *arg, const char **stats, const char **profile, ch
 		snprintf(err, size, "set=%s: want set=KEY:VALUE", value);
 		return -1;
 	}
-	snprintf(err, size, "unknown option '%s'; known are profile=, stats=, pmem=, set=", arg);
+	snprintf(err, size, "unknown option '%s'; known are profile=, stats=, pmem=, set=, strict=", arg);
 	return -1;
 }
 
@@ -188,9 +222,36 @@ static const char *profile_argument(int argc, char **argv)
 	return NULL;
 }
 
+/* Strict mode: the same host addresses in every run, since QEMU's translations contain some and their length depends on them. Starts
+   QEMU again in the same process when it has others. */
+static void fix_addresses(void)
+{
+	int was = personality(0xffffffff);
+	static char line[1 << 20];
+	char *args[4096];
+	size_t n = 0, length = 0;
+	FILE *f;
+
+	mallopt(M_ARENA_MAX, 1);
+	if (was == -1 || (was & ADDR_NO_RANDOMIZE) || personality((unsigned long)was | ADDR_NO_RANDOMIZE) == -1)
+		return;
+	f = fopen("/proc/self/cmdline", "re");
+	if (f) {
+		length = fread(line, 1, sizeof(line) - 1, f);
+		fclose(f);
+	}
+	for (size_t i = 0; i < length && n < 4095; i += strlen(line + i) + 1)
+		args[n++] = line + i;
+	args[n] = NULL;
+	if (n && length < sizeof(line) - 1)
+		execv("/proc/self/exe", args);
+	fprintf(stderr, "tmsim: strict=on: cannot start QEMU again without address randomisation: %m; start it by setarch -R\n");
+	exit(1);
+}
+
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
 {
-	const char *stats = NULL, *profile = profile_argument(argc, argv);
+	const char *profile = profile_argument(argc, argv), *trace = getenv("TMSIM_TRACE");
 	char err[320];
 
 	if (!info->system_emulation || strcmp(info->target_name, "x86_64")) {
@@ -221,19 +282,31 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	if (profile_load(&machine.profile, profile, err, sizeof(err)))
 		goto bad;
 	for (int i = 0; i < argc; i++)
-		if (take_argument(argv[i], &stats, &profile, err, sizeof(err)))
+		if (take_argument(argv[i], err, sizeof(err)))
 			goto bad;
 	if (machine_init()) {
 		fprintf(stderr, "tmsim: no memory for the caches\n");
 		return -1;
 	}
-	if (phase_open(stats)) {
-		fprintf(stderr, "tmsim: cannot write the statistics file '%s': %m\n", stats);
+	if (options.strict)
+		fix_addresses();
+	if (phase_open(options.stats, !options.strict)) {
+		fprintf(stderr, "tmsim: cannot write the statistics file '%s': %m\n", options.stats);
+		return -1;
+	}
+	if (trace && sched_trace(trace)) {
+		fprintf(stderr, "tmsim: cannot write TMSIM_TRACE=%s: %m\n", trace);
 		return -1;
 	}
 	store_bit = find_store_bit();
 	sched_init((uint64_t)machine.profile.quantum_ns);
-	shim_start();
+	if (tsc_init()) {
+		fprintf(stderr, "tmsim: cannot handle SIGSEGV: %m\n");
+		return -1;
+	}
+	io_start(&machine.profile.disk);
+	threads_start();
+	shim_start(options.strict ? STRICT_WALL_S : 0);
 	watchdog_start();
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
 	qemu_plugin_register_vcpu_idle_cb(id, on_idle);

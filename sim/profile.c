@@ -29,6 +29,11 @@ struct key {
 		TIER_KEY(name, t, device_read_gbps, 0.01, 10000),                                            \
 		TIER_KEY(name, t, device_write_gbps, 0.01, 10000)
 
+#define DISK_KEY(field, min, max)                                                                            \
+	{                                                                                                    \
+		"disk", "disk_" #field, offsetof(struct profile, disk.field), min, max                       \
+	}
+
 static const struct key keys[] = {
 	KEY("cpu", ns_per_instruction, 0.01, 1000),
 	KEY("cpu", fast_ns_per_instruction, 0.01, 1000),
@@ -42,6 +47,12 @@ static const struct key keys[] = {
 	KEY("cache", llc_hit_ns, 0, 1000),
 	TIER_KEYS("dram", TIER_DRAM),
 	TIER_KEYS("pmem", TIER_PMEM),
+	DISK_KEY(read_us, 0, 1000000),
+	DISK_KEY(write_us, 0, 1000000),
+	DISK_KEY(flush_us, 0, 1000000),
+	DISK_KEY(read_gbps, 0.001, 1000),
+	DISK_KEY(write_gbps, 0.001, 1000),
+	DISK_KEY(queue, 1, 256),
 };
 
 enum { KEY_COUNT = sizeof(keys) / sizeof(*keys) };

@@ -20,6 +20,13 @@ struct tier_profile {
 	double device_write_gbps;
 };
 
+/* A disk, as its data sheet gives it: keys disk_*. */
+struct disk_profile {
+	double read_us, write_us, flush_us; /* latency of a small request on an idle disk */
+	double read_gbps, write_gbps;	    /* large requests, all together */
+	double queue;			    /* requests worked on at once: queue / read_us is the read rate */
+};
+
 struct profile {
 	char name[64];
 	double ns_per_instruction;
@@ -33,6 +40,7 @@ struct profile {
 	double llc_ways;
 	double llc_hit_ns;
 	struct tier_profile tier[TIER_COUNT];
+	struct disk_profile disk;
 };
 
 /* Reads a profile file. 0, or -1 with one line in err (file, line, what is wrong). Every key must be there. */

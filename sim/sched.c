@@ -1,22 +1,26 @@
 /*
  * The token protocol.
  *
- * One mutex, `lock`, guards every actor's state. Exactly one actor is RUNNING, except when every vCPU waits and the
- * main loop has no deadline: then the main loop sleeps in a real ppoll. The token moves in three places, all with
- * `lock` held: a vCPU reaches its limit (at the start of a translation block, where it holds no QEMU lock), an actor
- * waits on a condition (its mutex is released before the token goes on), the main loop polls (QEMU released its big
- * lock before). So an actor that waits for the token never holds a QEMU lock, and the token's holder can take any
- * of them: whoever else has it is no actor and gives it back by itself.
+ * One mutex, `lock`, guards every actor's state. Exactly one actor is RUNNING, except when every actor waits and nobody has a
+ * deadline: then one polling actor sleeps in a real ppoll. The token moves with `lock` held: a vCPU reaches its limit (at
+ * the start of a translation block, where it holds no QEMU lock), an actor waits on a condition (its mutex is released
+ * before the token goes on), an actor polls (QEMU released its big lock before), a worker waits for the disk or ends. So an
+ * actor that waits for the token holds no QEMU lock, and the token's holder can take any of them: whoever else has
+ * it is no actor and gives it back by itself. The exception is an actor that polls with the big lock held (it waits for its
+ * own I/O): while it does, only I/O workers run, which never want that lock.
  *
  * Simulated time is cut into quanta. Every ready vCPU runs to the end of the present quantum before any enters the next;
- * within it they go in the order in which their slices began, so one that the main loop interrupted goes on before
- * the others, and a needless interruption changes nothing. None runs past the main loop's next deadline, so timers fire at
- * their time. Whoever is woken (pthread_cond_signal by an actor) becomes ready at the waker's time: that a kicked vCPU has not left its
- * futex yet changes nothing, because nobody looks at the host's scheduling. Threads that are no actors (RCU) wake vCPUs at
- * arbitrary moments, for work that takes no simulated time: such a vCPU gets its old clock back when it sleeps again.
+ * within it they go in the order in which their slices began, so one that was interrupted goes on before the others, and
+ * a needless interruption changes nothing. None runs past the next event, that is the time at which the main loop or
+ * a worker wants to run, so timers fire and I/O completes at their times. Whoever is woken (pthread_cond_signal by an actor) becomes
+ * ready at the waker's time: that a kicked vCPU has not left its futex yet changes nothing, because nobody looks at the
+ * host's scheduling. Threads that are no actors wake vCPUs at arbitrary moments, for work that takes no simulated time:
+ * such a vCPU gets its old clock back when it sleeps again. The RCU thread, which does so all the time, wakes no halted vCPU.
  */
 #include "sim/sched.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,31 +29,27 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Descriptors are looked at for events from outside (a monitor, a signal) this often, in simulated time. */
+#define OUTSIDE_CHECK_PS (1000000 * PS_PER_NS)
+
 __thread struct actor *sched_self;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct actor vcpus[SCHED_MAX_VCPUS];
-static struct actor main_actor;
-static struct actor *holder; /* has the token; NULL while the main loop sleeps in a real poll */
-static unsigned int n_vcpus; /* highest attached index + 1 */
+/* vCPUs by index, then the main loop, then workers. */
+static struct actor actors[SCHED_MAX_ACTORS];
+static struct actor *const main_actor = &actors[SCHED_MAX_VCPUS];
+static struct actor *const workers = &actors[SCHED_MAX_VCPUS + 1];
+static struct actor *holder;	    /* has the token; NULL while somebody sleeps in a real poll */
+static struct actor *locked_poller; /* polls with QEMU's big lock held; NULL: nobody */
+static unsigned int n_vcpus;	    /* highest attached index + 1 */
+static unsigned int n_workers;
 static uint64_t quantum_ps;
 static uint64_t wait_seq;
 static uint64_t progress;
 static uint64_t now_ps; /* clock of the last holder when it let go */
-static struct pollfd *poll_fds;
-static nfds_t poll_n;
-static bool main_kicked;
-static int wake_fd = -1; /* ends the main loop's real poll */
-static uint64_t last_poll_check_ns;
-
-/* Real time of the host in ns, by the system call: clock_gettime is what we replace. */
-static uint64_t host_ns(void)
-{
-	struct timespec ts;
-
-	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
+static uint64_t outside_check_ps;
+static int wake_fd = -1; /* ends a real poll */
+static FILE *trace;
 
 /* poll(2) in real time, past our own interposed ppoll. */
 static int real_poll(struct pollfd *fds, nfds_t n, int64_t timeout_ns)
@@ -72,49 +72,69 @@ static uint32_t futex_wait(struct actor *a)
 	return v;
 }
 
-static void grant(struct actor *a)
+static void wake(struct actor *a)
 {
-	a->state = ACTOR_RUNNING;
-	holder = a;
-	progress++;
-	__atomic_store_n(&a->futex, GO, __ATOMIC_RELEASE);
+	if (a)
+		syscall(SYS_futex, &a->futex, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 /* The time at which a wants the token, SCHED_NEVER when it does not. */
 static uint64_t wants_at(const struct actor *a)
 {
-	if (a->state == ACTOR_READY)
+	switch (a->state) {
+	case ACTOR_READY:
 		return a->time_ps;
-	if (a->state == ACTOR_POLLING)
+	case ACTOR_POLLING:
+		if (a->kicked)
+			return a->time_ps;
+		/* fall through */
+	case ACTOR_WAITING:
+	case ACTOR_SLEEPING:
 		return a->deadline_ps;
-	return SCHED_NEVER;
+	default:
+		return SCHED_NEVER;
+	}
 }
 
-/* Looks whether something outside made one of the main loop's descriptors ready; at most once a millisecond. */
-static void check_outside(void)
+static bool may_run(const struct actor *a)
 {
-	uint64_t t;
+	return !locked_poller || a == locked_poller || a->kind == KIND_WORKER;
+}
 
-	if (main_actor.state != ACTOR_POLLING || main_kicked)
-		return;
-	t = host_ns();
-	if (t - last_poll_check_ns < 1000000)
-		return;
-	last_poll_check_ns = t;
-	if (real_poll(poll_fds, poll_n, 0) > 0)
-		main_kicked = true;
+/* Whoever wants the token at a fixed time: all but vCPUs that are ready, which share the quanta. The first by time, then id. */
+static struct actor *next_event(uint64_t *at_ps)
+{
+	struct actor *best = NULL;
+
+	*at_ps = SCHED_NEVER;
+	for (unsigned int i = 0; i < SCHED_MAX_VCPUS + 1 + n_workers; i++) {
+		struct actor *a = &actors[i];
+		uint64_t t;
+
+		if (i == n_vcpus && i < SCHED_MAX_VCPUS)
+			a = &actors[i = SCHED_MAX_VCPUS];
+		if (a->kind == KIND_VCPU && a->state == ACTOR_READY)
+			continue;
+		t = wants_at(a);
+		if (t < *at_ps && may_run(a)) {
+			*at_ps = t;
+			best = a;
+		}
+	}
+	return best;
 }
 
 /*
- * Sets the running vCPU's limit: the end of its quantum and up to an eighth more, not past the main loop. With all
+ * Sets the running vCPU's limit: the end of its quantum and up to an eighth more, not past the next event. With all
  * slices alike a spin lock that is let go for a moment in each round may never be seen free (SeaBIOS starts CPUs so).
  */
 static void set_limit(struct actor *a)
 {
-	uint64_t t = wants_at(&main_actor), quantum = a->time_ps / quantum_ps + 1;
+	uint64_t t, quantum = a->time_ps / quantum_ps + 1;
 	uint64_t hash = (quantum * SCHED_MAX_VCPUS + (uint64_t)a->id) * UINT64_C(0x9e3779b97f4a7c15);
 
 	a->limit_ps = quantum * quantum_ps + (hash >> 32) % (quantum_ps / 8);
+	next_event(&t);
 	if (t < a->limit_ps)
 		a->limit_ps = t;
 }
@@ -129,82 +149,131 @@ static bool before(const struct actor *a, const struct actor *b)
 	return a->slice_ps != b->slice_ps ? a->slice_ps < b->slice_ps : a->id < b->id;
 }
 
-/* Who runs next: the first vCPU, or the main loop if it wants to run no later. NULL when nobody can. */
+static void kick(struct actor *a)
+{
+	if (a->state != ACTOR_POLLING || a->kicked)
+		return;
+	a->kicked = true;
+	if (a->time_ps < now_ps)
+		a->time_ps = now_ps;
+	if (a->deadline_ps < a->time_ps)
+		a->time_ps = a->deadline_ps;
+}
+
+/* Calls f on every actor that polls. */
+static void each_poller(void (*f)(struct actor *))
+{
+	for (unsigned int i = 0; i < n_vcpus; i++)
+		if (actors[i].state == ACTOR_POLLING)
+			f(&actors[i]);
+	if (main_actor->state == ACTOR_POLLING)
+		f(main_actor);
+}
+
+/* Looks whether something outside made one of a poller's descriptors ready. */
+static void check_poller(struct actor *a)
+{
+	if (!a->kicked && real_poll(a->fds, a->n_fds, 0) > 0)
+		kick(a);
+}
+
+static void check_outside(void)
+{
+	if (now_ps < outside_check_ps)
+		return;
+	outside_check_ps = now_ps + OUTSIDE_CHECK_PS;
+	each_poller(check_poller);
+}
+
+/* Who runs next: the first vCPU, or whoever wants to run no later. NULL when nobody can. */
 static struct actor *pick(void)
 {
-	struct actor *best = NULL;
+	struct actor *best = NULL, *event;
 	uint64_t t;
 
 	check_outside();
-	if (main_kicked && main_actor.state == ACTOR_POLLING) {
-		if (main_actor.time_ps < now_ps)
-			main_actor.time_ps = now_ps;
-		if (main_actor.deadline_ps > main_actor.time_ps)
-			main_actor.deadline_ps = main_actor.time_ps;
-	}
-	for (unsigned int i = 0; i < n_vcpus; i++)
-		if (vcpus[i].state == ACTOR_READY && (!best || before(&vcpus[i], best)))
-			best = &vcpus[i];
-	t = wants_at(&main_actor);
-	if (t != SCHED_NEVER && (!best || t <= best->time_ps))
-		best = &main_actor;
-	return best;
+	event = next_event(&t);
+	if (!locked_poller)
+		for (unsigned int i = 0; i < n_vcpus; i++)
+			if (actors[i].state == ACTOR_READY && (!best || before(&actors[i], best)))
+				best = &actors[i];
+	return event && (!best || t <= best->time_ps) ? event : best;
 }
 
 /* Gives the token to next, its clock at the time it asked for. */
 static void give(struct actor *next)
 {
-	if (next->state == ACTOR_POLLING && next->deadline_ps != SCHED_NEVER &&
-	    next->time_ps < next->deadline_ps)
-		next->time_ps = next->deadline_ps;
-	grant(next);
-	if (!next->is_main)
+	if (next->state != ACTOR_READY) {
+		uint64_t t = wants_at(next);
+
+		next->timed_out = next->state == ACTOR_WAITING;
+		if (t != SCHED_NEVER && next->time_ps < t)
+			next->time_ps = t;
+		next->cond = NULL;
+	}
+	if (trace)
+		fprintf(trace, "%d %" PRIu64 " %d\n", next->id, next->time_ps, next->state);
+	next->state = ACTOR_RUNNING;
+	holder = next;
+	progress++;
+	if (next->kind == KIND_VCPU)
 		set_limit(next);
+	__atomic_store_n(&next->futex, GO, __ATOMIC_RELEASE);
 }
 
-/* Gives the token on at at_ps; the caller has set its own state. Returns the actor to wake, NULL when it is the caller. */
-static struct actor *pass_on(struct actor *self, uint64_t at_ps)
+/* The actor that sleeps in a real poll when nobody can run; NULL: none polls. */
+static struct actor *outside_sleeper(void)
 {
-	struct actor *next;
+	if (locked_poller)
+		return locked_poller;
+	return main_actor->state == ACTOR_POLLING ? main_actor : NULL;
+}
 
-	now_ps = at_ps;
-	self->futex = HOLD;
-	next = pick();
+/* Gives the token on; nobody has it now. Returns the actor to wake, NULL when it is the caller or nobody. */
+static struct actor *choose(const struct actor *self)
+{
+	struct actor *next = pick();
+
 	if (next) {
 		give(next);
-		return next == self ? NULL : next;
+	} else {
+		holder = NULL;
+		next = outside_sleeper();
+		if (!next)
+			return NULL;
+		__atomic_store_n(&next->futex, SLEEP_OUTSIDE, __ATOMIC_RELEASE);
 	}
-	holder = NULL;
-	if (main_actor.state != ACTOR_POLLING)
-		return NULL;
-	__atomic_store_n(&main_actor.futex, SLEEP_OUTSIDE, __ATOMIC_RELEASE);
-	return self == &main_actor ? NULL : &main_actor;
+	return next == self ? NULL : next;
 }
 
-static void wake(struct actor *a)
+/* The caller, whose state is set, lets go of the token at at_ps. */
+static struct actor *pass_on(struct actor *self, uint64_t at_ps)
 {
-	if (a)
-		syscall(SYS_futex, &a->futex, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	now_ps = at_ps;
+	self->futex = HOLD;
+	return choose(self);
 }
 
 void sched_init(uint64_t quantum_ns)
 {
 	quantum_ps = quantum_ns * PS_PER_NS;
 	wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	main_actor.is_main = true;
-	main_actor.id = SCHED_MAX_VCPUS;
-	main_actor.deadline_ps = SCHED_NEVER;
-	grant(&main_actor);
-	sched_self = &main_actor;
+	main_actor->kind = KIND_MAIN;
+	main_actor->id = SCHED_MAX_VCPUS;
+	main_actor->state = ACTOR_READY;
+	give(main_actor);
+	sched_self = main_actor;
 }
 
 struct actor *sched_attach_vcpu(unsigned int index)
 {
-	struct actor *a = &vcpus[index];
+	struct actor *a = &actors[index];
 
 	pthread_mutex_lock(&lock);
 	a->id = (int)index;
+	a->kind = KIND_VCPU;
 	a->time_ps = now_ps;
+	a->deadline_ps = SCHED_NEVER;
 	a->state = ACTOR_WAITING; /* until its first wait or yield */
 	if (index >= n_vcpus)
 		n_vcpus = index + 1;
@@ -215,23 +284,62 @@ struct actor *sched_attach_vcpu(unsigned int index)
 
 struct actor *sched_vcpu(unsigned int index)
 {
-	return index < SCHED_MAX_VCPUS && vcpus[index].state != ACTOR_NONE ? &vcpus[index] : NULL;
+	return index < SCHED_MAX_VCPUS && actors[index].state != ACTOR_NONE ? &actors[index] : NULL;
+}
+
+struct actor *sched_new_worker(void)
+{
+	struct actor *a = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (unsigned int i = 0; sched_self && holder == sched_self && i < SCHED_MAX_WORKERS; i++) {
+		if (workers[i].state != ACTOR_NONE)
+			continue;
+		a = &workers[i];
+		memset(a, 0, sizeof(*a));
+		a->kind = KIND_WORKER;
+		a->id = SCHED_MAX_VCPUS + 1 + (int)i;
+		a->time_ps = sched_self->time_ps;
+		a->state = ACTOR_READY;
+		if (i >= n_workers)
+			n_workers = i + 1;
+		if (sched_self->kind == KIND_VCPU && sched_self->limit_ps > a->time_ps)
+			sched_self->limit_ps = a->time_ps;
+		break;
+	}
+	pthread_mutex_unlock(&lock);
+	return a;
+}
+
+void sched_enter(struct actor *a)
+{
+	sched_self = a;
+	futex_wait(a);
+}
+
+void sched_leave(struct actor *a)
+{
+	struct actor *next;
+
+	pthread_mutex_lock(&lock);
+	next = pass_on(a, a->time_ps);
+	a->state = ACTOR_NONE;
+	pthread_mutex_unlock(&lock);
+	sched_self = NULL;
+	wake(next);
 }
 
 void sched_yield_token(struct actor *a)
 {
-	struct actor *next;
+	struct actor *next = NULL;
 
 	pthread_mutex_lock(&lock);
 	if (a->state == ACTOR_WAITING && holder != a) {
 		/* A vCPU that has just attached: it queues for its first token. */
 		a->state = ACTOR_READY;
 		a->futex = HOLD;
-		if (!holder) {
+		if (!holder)
 			next = pass_on(a, a->time_ps);
-		} else {
-			next = NULL;
-		}
 	} else {
 		/* Interrupted before its quantum's end it goes on with the same slice. */
 		if (a->time_ps / quantum_ps != a->slice_ps / quantum_ps)
@@ -244,7 +352,28 @@ void sched_yield_token(struct actor *a)
 	futex_wait(a);
 }
 
-void sched_cond_wait(struct actor *a, pthread_cond_t *cond, pthread_mutex_t *mutex)
+void sched_sleep_until(struct actor *a, uint64_t at_ps)
+{
+	struct actor *next;
+
+	pthread_mutex_lock(&lock);
+	a->state = ACTOR_SLEEPING;
+	a->deadline_ps = at_ps;
+	next = pass_on(a, a->time_ps);
+	pthread_mutex_unlock(&lock);
+	wake(next);
+	futex_wait(a);
+}
+
+/* timeout_ns from a's clock on. */
+static uint64_t deadline(const struct actor *a, int64_t timeout_ns)
+{
+	if (timeout_ns < 0 || (uint64_t)timeout_ns > SCHED_NEVER / 4 / PS_PER_NS)
+		return SCHED_NEVER;
+	return a->time_ps + (uint64_t)timeout_ns * PS_PER_NS;
+}
+
+int sched_cond_wait(struct actor *a, pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t timeout_ns)
 {
 	struct actor *next = NULL;
 	uint64_t at_ps;
@@ -258,6 +387,8 @@ void sched_cond_wait(struct actor *a, pthread_cond_t *cond, pthread_mutex_t *mut
 	}
 	a->woken_outside = false;
 	a->state = ACTOR_WAITING;
+	a->deadline_ps = deadline(a, timeout_ns);
+	a->timed_out = false;
 	a->cond = cond;
 	a->wait_seq = ++wait_seq;
 	/* The mutex first: the next holder of the token may want it at once. A signal between cannot get lost, since we are queued. */
@@ -270,6 +401,7 @@ void sched_cond_wait(struct actor *a, pthread_cond_t *cond, pthread_mutex_t *mut
 	wake(next);
 	futex_wait(a);
 	pthread_mutex_lock(mutex);
+	return a->timed_out ? ETIMEDOUT : 0;
 }
 
 /* Makes a waiting actor ready at the time of whoever wakes it; outside: of a thread that is no actor. */
@@ -286,66 +418,71 @@ static void make_ready(struct actor *a, uint64_t t, bool outside)
 	a->woken_time_ps = a->slice_ps = a->time_ps;
 	a->cond = NULL;
 	a->state = ACTOR_READY;
-	if (holder && !holder->is_main && a->is_main && holder->limit_ps > a->time_ps)
+	if (holder && holder->kind == KIND_VCPU && a->kind != KIND_VCPU && holder->limit_ps > a->time_ps)
 		holder->limit_ps = a->time_ps;
 }
 
-int sched_cond_wake(pthread_cond_t *cond, bool all)
+/* The first of the actors that wait on cond. */
+static struct actor *first_waiter(const pthread_cond_t *cond, bool not_halted)
 {
-	struct actor *next = NULL;
+	struct actor *first = NULL;
+
+	for (unsigned int i = 0; i < SCHED_MAX_VCPUS + 1 + n_workers; i++) {
+		struct actor *a = &actors[i];
+
+		if (i == n_vcpus && i < SCHED_MAX_VCPUS)
+			a = &actors[i = SCHED_MAX_VCPUS];
+		if (a->state == ACTOR_WAITING && a->cond == cond && !(not_halted && a->halted) &&
+		    (!first || a->wait_seq < first->wait_seq))
+			first = a;
+	}
+	return first;
+}
+
+int sched_cond_wake(pthread_cond_t *cond, bool all, bool from_rcu)
+{
+	struct actor *next = NULL, *first;
+	bool outside;
 	uint64_t t;
 	int woken = 0;
 
 	pthread_mutex_lock(&lock);
-	t = sched_self && holder == sched_self ? sched_self->time_ps : now_ps;
-	for (;;) {
-		struct actor *first = NULL;
-
-		for (unsigned int i = 0; i < n_vcpus; i++)
-			if (vcpus[i].state == ACTOR_WAITING && vcpus[i].cond == cond &&
-			    (!first || vcpus[i].wait_seq < first->wait_seq))
-				first = &vcpus[i];
-		if (main_actor.state == ACTOR_WAITING && main_actor.cond == cond &&
-		    (!first || main_actor.wait_seq < first->wait_seq))
-			first = &main_actor;
-		if (!first)
-			break;
-		make_ready(first, t, !(sched_self && holder == sched_self));
+	outside = !sched_self || holder != sched_self;
+	t = outside ? now_ps : sched_self->time_ps;
+	while ((first = first_waiter(cond, from_rcu))) {
+		make_ready(first, t, outside);
 		woken++;
 		if (!all)
 			break;
 	}
 	if (woken && !holder) {
-		if (main_actor.state == ACTOR_POLLING) {
-			/* The main loop sleeps in a real poll and will give the token on. */
+		if (outside_sleeper())
+			/* It sleeps in a real poll and will give the token on. */
 			(void)!write(wake_fd, &(uint64_t){1}, 8);
-		} else {
-			next = pick();
-			if (next)
-				give(next);
-		}
+		else
+			next = choose(NULL);
 	}
 	pthread_mutex_unlock(&lock);
 	wake(next);
 	return woken;
 }
 
-/* The main loop, when nobody has anything to do in simulated time: sleeps until something outside happens. */
-static void sleep_outside(struct actor *a, struct pollfd *fds, nfds_t n)
+/* Nobody has anything to do in simulated time: sleeps until something outside happens, then gives the token on. */
+static void sleep_outside(struct actor *a)
 {
-	struct pollfd with_wake[64];
-	nfds_t k = n < 63 ? n : 63;
+	struct pollfd fds[64];
+	nfds_t k = a->n_fds < 63 ? a->n_fds : 63;
 	struct actor *next = NULL;
 
 	while (!next) {
 		uint64_t drained;
 
-		memcpy(with_wake, fds, k * sizeof(*fds));
-		with_wake[k] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
-		real_poll(with_wake, k + 1, 100000000);
+		memcpy(fds, a->fds, k * sizeof(*fds));
+		fds[k] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
+		real_poll(fds, k + 1, 100000000);
 		(void)!read(wake_fd, &drained, sizeof(drained));
 		pthread_mutex_lock(&lock);
-		last_poll_check_ns = 0;
+		outside_check_ps = 0;
 		next = holder ? holder : pick();
 		if (next)
 			a->futex = HOLD;
@@ -357,7 +494,7 @@ static void sleep_outside(struct actor *a, struct pollfd *fds, nfds_t n)
 		wake(next);
 }
 
-int sched_poll(struct actor *a, struct pollfd *fds, nfds_t n, int64_t timeout_ns)
+int sched_poll(struct actor *a, struct pollfd *fds, nfds_t n, int64_t timeout_ns, bool locked)
 {
 	struct actor *next;
 	int ready = real_poll(fds, n, 0);
@@ -365,27 +502,35 @@ int sched_poll(struct actor *a, struct pollfd *fds, nfds_t n, int64_t timeout_ns
 	if (ready != 0 || timeout_ns == 0)
 		return ready;
 	pthread_mutex_lock(&lock);
-	poll_fds = fds;
-	poll_n = n;
-	main_kicked = false;
+	a->fds = fds;
+	a->n_fds = n;
+	a->kicked = false;
 	a->state = ACTOR_POLLING;
-	a->deadline_ps = timeout_ns < 0 || (uint64_t)timeout_ns > SCHED_NEVER / 4 / PS_PER_NS
-				 ? SCHED_NEVER
-				 : a->time_ps + (uint64_t)timeout_ns * PS_PER_NS;
+	a->deadline_ps = deadline(a, timeout_ns);
+	if (locked)
+		locked_poller = a;
 	next = pass_on(a, a->time_ps);
 	pthread_mutex_unlock(&lock);
 	wake(next);
 	while (futex_wait(a) == SLEEP_OUTSIDE)
-		sleep_outside(a, fds, n);
+		sleep_outside(a);
+	if (locked) {
+		pthread_mutex_lock(&lock);
+		locked_poller = NULL;
+		pthread_mutex_unlock(&lock);
+	}
 	return real_poll(fds, n, 0);
 }
 
-void sched_kick_main(void)
+void sched_kick_pollers(void)
 {
 	pthread_mutex_lock(&lock);
-	main_kicked = true;
-	if (holder && !holder->is_main)
-		holder->limit_ps = 0;
+	if (sched_self && holder == sched_self) {
+		now_ps = sched_self->time_ps;
+		each_poller(kick);
+		if (sched_self->kind == KIND_VCPU)
+			sched_self->limit_ps = 0;
+	}
 	pthread_mutex_unlock(&lock);
 }
 
@@ -409,17 +554,30 @@ uint64_t sched_progress(void)
 
 bool sched_waits_outside(void)
 {
-	return !__atomic_load_n(&holder, __ATOMIC_RELAXED) && main_actor.state == ACTOR_POLLING;
+	return !__atomic_load_n(&holder, __ATOMIC_RELAXED) && outside_sleeper();
+}
+
+int sched_trace(const char *path)
+{
+	trace = fopen(path, "we");
+	return trace ? 0 : -1;
 }
 
 void sched_dump(void)
 {
-	static const char *const names[] = {"none", "running", "ready", "waiting", "polling"};
+	static const char *const states[] = {"none", "running", "ready", "waiting", "polling", "waiting for the disk"};
+	static const char *const kinds[] = {"vCPU", "main loop", "I/O worker"};
 
-	fprintf(stderr, "tmsim: main loop: %s at %.6f s, deadline %.6f s\n", names[main_actor.state],
-		(double)main_actor.time_ps / 1e12,
-		main_actor.deadline_ps == SCHED_NEVER ? -1.0 : (double)main_actor.deadline_ps / 1e12);
-	for (unsigned int i = 0; i < n_vcpus; i++)
-		fprintf(stderr, "tmsim: vCPU %u: %s%s at %.6f s\n", i, names[vcpus[i].state],
-			vcpus[i].halted ? " (halted)" : "", (double)vcpus[i].time_ps / 1e12);
+	for (unsigned int i = 0; i < SCHED_MAX_ACTORS; i++) {
+		const struct actor *a = &actors[i];
+
+		if (a->state == ACTOR_NONE)
+			continue;
+		fprintf(stderr, "tmsim: %s %d: %s%s at %.6f s", kinds[a->kind],
+			a->kind == KIND_VCPU ? a->id : a->id - SCHED_MAX_VCPUS, states[a->state],
+			a->halted ? " (halted)" : "", (double)a->time_ps / 1e12);
+		if (wants_at(a) != SCHED_NEVER)
+			fprintf(stderr, ", wants to run at %.6f s", (double)wants_at(a) / 1e12);
+		fprintf(stderr, "\n");
+	}
 }

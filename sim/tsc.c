@@ -1,0 +1,64 @@
+/*
+ * QEMU answers the guest's rdtsc with the host's counter. A vCPU thread may not execute rdtsc (PR_SET_TSC), and
+ * the handler of the signal that follows puts simulated time into edx:eax: some microseconds of the host's time each.
+ *
+ * The counter never goes backwards over all vCPUs: QEMU takes a smaller value than the last for a host that was suspended and
+ * would move the guest's counter on by the difference, for good. So a vCPU that is behind another by part of a quantum
+ * reads the other's time.
+ */
+#include "sim/tsc.h"
+
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <ucontext.h>
+
+#include "sim/sched.h"
+
+static uint64_t last;
+
+/* Only the holder of the token executes guest code, so nobody else reads or writes `last` meanwhile. */
+static uint64_t ticks(void)
+{
+	uint64_t t = sched_now_ps() * TSC_TICKS_PER_NS / PS_PER_NS;
+
+	if (t > last)
+		last = t;
+	return last;
+}
+
+static void on_segv(int number, siginfo_t *info, void *context)
+{
+	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+	const unsigned char *code = (const unsigned char *)(uintptr_t)r[REG_RIP];
+	uint64_t t;
+
+	/* A fault of a memory access gives its address; a general protection fault, as rdtsc's, gives none. */
+	if (info->si_code != SI_KERNEL || code[0] != 0x0f || (code[1] != 0x31 && memcmp(code, "\x0f\x01\xf9", 3))) {
+		signal(SIGSEGV, SIG_DFL); /* and fault again */
+		return;
+	}
+	t = ticks();
+	r[REG_RAX] = (greg_t)(t & 0xffffffff);
+	r[REG_RDX] = (greg_t)(t >> 32);
+	if (code[1] == 0x31) {
+		r[REG_RIP] += 2;
+	} else {
+		r[REG_RCX] = 0;
+		r[REG_RIP] += 3;
+	}
+}
+
+int tsc_init(void)
+{
+	struct sigaction sa = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_NODEFER};
+
+	sigemptyset(&sa.sa_mask);
+	return sigaction(SIGSEGV, &sa, NULL);
+}
+
+void tsc_trap(void)
+{
+	prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
+}
