@@ -7,6 +7,7 @@
 #include "harness/native.h"
 #include "harness/options.h"
 #include "harness/overlay.h"
+#include "harness/probe.h"
 #include "harness/proc.h"
 #include "harness/progress.h"
 #include "harness/qemu.h"
@@ -251,7 +252,7 @@ static int bench(struct bench *b, const char *format)
 	char summary[80];
 	int code;
 
-	if (qemu_probe(b->program, v.qemu, sizeof(v.qemu)))
+	if (qemu_version(b->program, "with --qemu", v.qemu, sizeof(v.qemu)) || qemu_takes_plugins(b->program))
 		return EXIT_FAIL;
 	find_versions(&v, &b->plan);
 	b->run = record_run_begin(b->db, &b->plan, &v);

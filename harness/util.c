@@ -13,7 +13,7 @@ void complain(const char *fmt, ...)
 	va_list ap;
 
 	fflush(stdout);
-	fputs("tmbench: ", stderr);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);

@@ -1,4 +1,4 @@
-/* Small helpers that every part of tmbench uses: messages, paths, files, text. */
+/* Small helpers that every part of tmbench and tmsim uses: messages, paths, files, text. */
 #ifndef HARNESS_UTIL_H
 #define HARNESS_UTIL_H
 
@@ -24,7 +24,7 @@ struct text {
 	size_t len, cap;
 };
 
-/* Print "tmbench: ..." as one line on stderr. */
+/* Print "PROGRAM: ..." as one line on stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* malloc and friends that end the program when memory is exhausted. */
