@@ -14,3 +14,12 @@ $(BUILD)/lib/libtmsim.so: $(SIM_OBJECTS)
 $(BUILD)/bin/tmmark: $(BUILD)/obj/sim/tmmark.o $(BUILD)/obj/sim/mark.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^
+
+# tmsim shares the harness's options table and its way to ask a QEMU what it is.
+TMSIM_OBJECTS := $(patsubst %,$(BUILD)/obj/sim/%.o,tmsim tmsim_run tmsim_line tmsim_check tmsim_add tmsim_paths profile) \
+                 $(patsubst %,$(BUILD)/obj/harness/%.o,options util arguments proc probe)
+PROGRAMS += $(BUILD)/bin/tmsim
+
+$(BUILD)/bin/tmsim: $(TMSIM_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -linih -ljansson
