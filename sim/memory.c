@@ -1,7 +1,7 @@
 /*
- * QEMU 7.2 gives a plugin the host address of an access (in a struct that its public calls turn into something that is neither
- * host nor guest address), so tmsim reads that address and finds the RAM block by it. The blocks are listed through
- * functions that Debian's QEMU exports.
+ * From a memory access to a line of guest RAM. QEMU 7.2 gives a plugin the host address of an access (in a struct that its
+ * public calls turn into something that is neither host nor guest address), later ones give the guest's physical address. Either
+ * way the RAM block is found by the host address; the blocks are listed through functions that Debian's QEMU exports.
  */
 #include "sim/memory.h"
 
@@ -26,6 +26,8 @@ struct block {
 };
 
 enum { MAX_BLOCKS = 64, MAX_PMEM = 8 };
+
+bool memory_api_is_physical;
 
 static struct block blocks[MAX_BLOCKS];
 static unsigned int n_blocks;
@@ -128,16 +130,64 @@ static const struct block *find(uintptr_t host)
 	return NULL;
 }
 
+/*
+ * Host addresses of guest-physical 4 KiB pages, direct-mapped by page number. RAM does not move once the guest has booted; the
+ * first MiB, where ROM shadows do, is always asked for.
+ */
+enum { PAGE_CACHE = 16384, SHADOW_PAGES = 256 };
+static struct {
+	uint64_t page; /* plus 1; 0: empty */
+	uintptr_t host;
+} page_cache[PAGE_CACHE];
+
+/* The host address of a guest-physical RAM address, 0 when there is none. */
+static uintptr_t host_of_physical(uint64_t physical)
+{
+	static void *(*map)(uint64_t, uint64_t *, bool);
+	static void (*unmap)(void *, uint64_t, bool, uint64_t);
+	uint64_t page = physical >> 12, length = 4096;
+	unsigned int slot = page % PAGE_CACHE;
+	void *host;
+
+	if (page_cache[slot].page == page + 1 && page >= SHADOW_PAGES)
+		return page_cache[slot].host + (physical & 4095);
+	if (!map) {
+		*(void **)&map = dlsym(RTLD_DEFAULT, "cpu_physical_memory_map");
+		*(void **)&unmap = dlsym(RTLD_DEFAULT, "cpu_physical_memory_unmap");
+		if (!map || !unmap) {
+			fprintf(stderr, "tmsim: this QEMU does not export cpu_physical_memory_map; use Debian's QEMU\n");
+			exit(1);
+		}
+	}
+	host = map(page << 12, &length, false);
+	if (!host)
+		return 0;
+	unmap(host, length, false, 0);
+	page_cache[slot].page = page + 1;
+	page_cache[slot].host = (uintptr_t)host;
+	return (uintptr_t)host + (physical & 4095);
+}
+
+/* The host address of an access, 0 for device registers. */
+static uintptr_t host_of_access(qemu_plugin_meminfo_t info, uint64_t vaddr)
+{
+	const struct qemu_plugin_hwaddr *hw = qemu_plugin_get_hwaddr(info, vaddr);
+
+	if (!hw || qemu_plugin_hwaddr_is_io(hw))
+		return 0;
+	if (memory_api_is_physical)
+		return host_of_physical(qemu_plugin_hwaddr_phys_addr(hw));
+	return (uintptr_t)((const struct hwaddr_7_2 *)(const void *)hw)->hostaddr;
+}
+
 uint32_t memory_line(qemu_plugin_meminfo_t info, uint64_t vaddr, enum tier_id *tier)
 {
 	static unsigned int relisted;
-	const struct hwaddr_7_2 *hw = (const void *)qemu_plugin_get_hwaddr(info, vaddr);
 	const struct block *b;
-	uintptr_t host;
+	uintptr_t host = host_of_access(info, vaddr);
 
-	if (!hw || qemu_plugin_hwaddr_is_io((const void *)hw))
+	if (!host)
 		return MEMORY_IO;
-	host = (uintptr_t)hw->hostaddr;
 	b = find(host);
 	if (!b && relisted < 1000) {
 		relisted++;

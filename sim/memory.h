@@ -5,12 +5,16 @@
 #ifndef TMSIM_MEMORY_H
 #define TMSIM_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sim/profile.h"
 #include "sim/qemu_plugin.h"
 
 #define MEMORY_IO UINT32_MAX
+
+/* QEMU's plugin interface names guest-physical addresses (since 8.0), not host addresses; set once, at start. */
+extern bool memory_api_is_physical;
 
 /* Names a memory backend (-object memory-backend-*,id=NAME) whose RAM is timed as PMEM. At most 8. 0 or -1. */
 int memory_add_pmem(const char *backend_id);

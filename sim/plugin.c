@@ -22,8 +22,18 @@
 #include "sim/vcpu.h"
 #include "sim/watchdog.h"
 
-/* QEMU refuses a plugin whose version it does not know: 7.2 takes only 1. */
-TMSIM_EXPORT int qemu_plugin_version = 1;
+/*
+ * The versions of QEMU's plugin interface that tmsim speaks: 7.2 has 1 and takes nothing else; 4 is that of 9.2 and later, which
+ * 10.x takes. QEMU looks at the variable when it loads the plugin; the preloaded constructor has set it by then.
+ */
+enum { API_7_2 = 1, API_9_2 = 4 };
+TMSIM_EXPORT int qemu_plugin_version = API_7_2;
+
+__attribute__((constructor)) static void choose_version(void)
+{
+	if (dlsym(RTLD_DEFAULT, "qemu_plugin_read_memory_vaddr"))
+		qemu_plugin_version = API_9_2;
+}
 
 TMSIM_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
 
@@ -99,6 +109,19 @@ static void on_fence(unsigned int index, void *data)
 	machine.vcpu[index]->fenced = true;
 }
 
+static void on_store_fence(unsigned int index, void *data)
+{
+	if (machine.model_on)
+		vcpu_store_fence(machine.vcpu[index]);
+}
+
+/* data: enum decode_flush */
+static void on_flush(unsigned int index, void *data)
+{
+	if (machine.model_on)
+		vcpu_flush(machine.vcpu[index], (uintptr_t)data == FLUSH_DROP);
+}
+
 static void on_idle(qemu_plugin_id_t id, unsigned int index)
 {
 	struct vcpu *v = attach(index);
@@ -115,8 +138,28 @@ static void on_resume(qemu_plugin_id_t id, unsigned int index)
 		v->actor->halted = false;
 }
 
-/* QEMU 7.2's form: a pointer to the instruction's bytes. */
-extern const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+enum { MAX_INSN = 16 };
+
+/* The first bytes of an instruction, at most MAX_INSN; returns how many. */
+static size_t insn_bytes(const struct qemu_plugin_insn *insn, unsigned char out[MAX_INSN])
+{
+	/* QEMU 7.2 returns a pointer to them, later ones copy them. */
+	static const void *(*get)(const struct qemu_plugin_insn *);
+	static size_t (*copy)(const struct qemu_plugin_insn *, void *, size_t);
+	size_t n = qemu_plugin_insn_size(insn);
+
+	if (!get) {
+		*(void **)&get = dlsym(RTLD_DEFAULT, "qemu_plugin_insn_data");
+		*(void **)&copy = dlsym(RTLD_DEFAULT, "qemu_plugin_insn_data");
+	}
+	if (n > MAX_INSN)
+		n = MAX_INSN;
+	if (qemu_plugin_version == API_7_2)
+		memcpy(out, get(insn), n);
+	else
+		n = copy(insn, out, n);
+	return n;
+}
 
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
@@ -125,8 +168,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, (void *)n);
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-		size_t size = qemu_plugin_insn_size(insn);
-		const unsigned char *bytes = qemu_plugin_insn_data(insn);
+		unsigned char bytes[MAX_INSN];
+		size_t size = insn_bytes(insn, bytes);
 		uint32_t imm;
 
 		if (size == 7 && !memcmp(bytes, "\x0f\x1f\x80", 3)) {
@@ -138,6 +181,12 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		}
 		if (decode_fence(bytes, size))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_fence, QEMU_PLUGIN_CB_NO_REGS, NULL);
+		if (decode_store_fence(bytes, size))
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_store_fence, QEMU_PLUGIN_CB_NO_REGS,
+							       NULL);
+		if (decode_flush(bytes, size))
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_flush, QEMU_PLUGIN_CB_NO_REGS,
+							       (void *)(uintptr_t)decode_flush(bytes, size));
 		qemu_plugin_register_vcpu_mem_cb(insn, decode_nt_store(bytes, size) ? on_nt_store : on_access,
 						 QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
 	}
@@ -259,13 +308,12 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 			info->target_name);
 		return -1;
 	}
-	if (info->version.cur != 1) {
-		fprintf(stderr,
-			"tmsim: this QEMU has plugin interface %d; tmsim knows that of QEMU 7.2 (Debian "
-			"12)\n",
+	if (info->version.cur != API_7_2 && info->version.cur < API_9_2) {
+		fprintf(stderr, "tmsim: this QEMU has plugin interface %d; use QEMU 7.2 (Debian 12), 9.2 or later\n",
 			info->version.cur);
 		return -1;
 	}
+	memory_api_is_physical = info->version.cur != API_7_2;
 	if (info->system.max_vcpus > SCHED_MAX_VCPUS) {
 		fprintf(stderr, "tmsim: %d vCPUs are too many; %d at most (-smp)\n", info->system.max_vcpus,
 			SCHED_MAX_VCPUS);

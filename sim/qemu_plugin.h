@@ -1,7 +1,7 @@
 /*
  * The part of QEMU's TCG plugin interface that tmsim uses. No Debian package ships qemu-plugin.h, so the few
- * prototypes are declared here after QEMU's public documentation (docs/devel/tcg-plugins). They have kept their
- * form from API version 1 (QEMU 7.2) to 4 (QEMU 10.0).
+ * prototypes are declared here after QEMU's public documentation (docs/devel/tcg-plugins). But for qemu_plugin_insn_data
+ * (plugin.c) they have kept their form from API version 1 (QEMU 7.2) to 4 (QEMU 10.0).
  */
 #ifndef TMSIM_QEMU_PLUGIN_H
 #define TMSIM_QEMU_PLUGIN_H
@@ -56,6 +56,7 @@ struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, 
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t, uint64_t vaddr);
 bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *);
+uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *);
 
 /* Bit 18 of the memory information: set for a store (QEMU: qemu_plugin_mem_is_store; tested here to save a call). */
 bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t);
