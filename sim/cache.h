@@ -55,6 +55,20 @@ static inline void cache_drop(const struct cache *c, uint32_t line)
 			set[i] = CACHE_NONE;
 }
 
+/* Makes a line clean where it is; returns whether it was dirty. */
+static inline bool cache_clean(const struct cache *c, uint32_t line)
+{
+	uint32_t *set = cache_set(c, line);
+
+	for (uint32_t i = 0; i < c->ways; i++) {
+		if (set[i] == (line << 1 | 1)) {
+			set[i] = line << 1;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Puts a line in that is not there. Returns what fell out (line << 1 | dirty), CACHE_NONE when nothing did. */
 static inline uint32_t cache_fill(const struct cache *c, uint32_t line, bool dirty)
 {

@@ -8,6 +8,34 @@ bool decode_fence(const unsigned char *bytes, size_t size)
 	       ((bytes[2] & 0xf8) == 0xe8 || (bytes[2] & 0xf8) == 0xf0);
 }
 
+bool decode_store_fence(const unsigned char *bytes, size_t size)
+{
+	return size == 3 && bytes[0] == 0x0f && bytes[1] == 0xae &&
+	       ((bytes[2] & 0xf8) == 0xf8 || (bytes[2] & 0xf8) == 0xf0);
+}
+
+enum decode_flush decode_flush(const unsigned char *bytes, size_t size)
+{
+	bool operand_size = false;
+	size_t i = 0;
+
+	for (; i < size; i++) {
+		if (bytes[i] == 0x66)
+			operand_size = true;
+		else if (bytes[i] != 0x67 && bytes[i] != 0x64 && bytes[i] != 0x65 && bytes[i] != 0x2e &&
+			 bytes[i] != 0x36 && bytes[i] != 0x3e && bytes[i] != 0x26)
+			break;
+	}
+	if (i < size && (bytes[i] & 0xf0) == 0x40)
+		i++;
+	/* 0f ae with a memory operand: /7 is clflush, with 66 clflushopt; 66 /6 is clwb. */
+	if (i + 2 >= size || bytes[i] != 0x0f || bytes[i + 1] != 0xae || bytes[i + 2] >= 0xc0)
+		return FLUSH_NONE;
+	if ((bytes[i + 2] >> 3 & 7) == 7)
+		return FLUSH_DROP;
+	return operand_size && (bytes[i + 2] >> 3 & 7) == 6 ? FLUSH_KEEP : FLUSH_NONE;
+}
+
 /* The second byte of a two-byte opcode that stores past the caches. */
 static bool is_nt(unsigned char opcode)
 {

@@ -12,7 +12,8 @@
 #include "sim/vcpu.h"
 
 struct tier_counters {
-	uint64_t reads, writes;
+	uint64_t reads, writes, queued_ps;
+	double media_read, media_write; /* bytes */
 };
 
 static FILE *file;
@@ -64,6 +65,11 @@ int phase_open(const char *path, bool host_time)
 	return 0;
 }
 
+static struct tier_counters count_tier(const struct tier *t)
+{
+	return (struct tier_counters){t->reads, t->writes, t->queued_ps, tier_media_read(t), tier_media_write(t)};
+}
+
 static void begin(uint64_t now_ps)
 {
 	memcpy(name, next_name, sizeof(name));
@@ -75,7 +81,7 @@ static void begin(uint64_t now_ps)
 		if (machine.vcpu[i])
 			vcpu_snapshot(machine.vcpu[i], now_ps, &at_begin[i]);
 	for (int t = 0; t < TIER_COUNT; t++)
-		tiers_at_begin[t] = (struct tier_counters){machine.tier[t].reads, machine.tier[t].writes};
+		tiers_at_begin[t] = count_tier(&machine.tier[t]);
 }
 
 static void put_vcpu(unsigned int i, bool first, uint64_t now_ps)
@@ -117,13 +123,18 @@ static void end(uint64_t now_ps)
 	}
 	fprintf(file, "],\"tiers\":[");
 	for (int t = 0; t < TIER_COUNT; t++) {
-		uint64_t reads = machine.tier[t].reads - tiers_at_begin[t].reads;
-		uint64_t writes = machine.tier[t].writes - tiers_at_begin[t].writes;
+		struct tier_counters now = count_tier(&machine.tier[t]), was = tiers_at_begin[t];
+		uint64_t reads = now.reads - was.reads, writes = now.writes - was.writes;
+		double media_write = now.media_write - was.media_write;
 
 		fprintf(file,
 			"%s{\"name\":\"%s\",\"reads\":%" PRIu64 ",\"writes\":%" PRIu64
-			",\"read_bytes\":%" PRIu64 ",\"write_bytes\":%" PRIu64 "}",
-			t ? "," : "", tier_names[t], reads, writes, reads * 64, writes * 64);
+			",\"read_bytes\":%" PRIu64 ",\"write_bytes\":%" PRIu64
+			",\"media_read_bytes\":%.0f,\"media_write_bytes\":%.0f,\"write_amplification\":%.4f"
+			",\"queued_ns\":%" PRIu64 "}",
+			t ? "," : "", tier_names[t], reads, writes, reads * 64, writes * 64,
+			now.media_read - was.media_read, media_write,
+			writes ? media_write / (double)(writes * 64) : 0.0, (now.queued_ps - was.queued_ps) / PS_PER_NS);
 	}
 	fprintf(file, "]}\n");
 	check_written();

@@ -23,11 +23,20 @@ struct key {
 	}
 #define TIER_KEYS(name, t)                                                                                   \
 	TIER_KEY(name, t, random_ns, 1, 100000), TIER_KEY(name, t, sequential_ns, 1, 100000),                \
-		TIER_KEY(name, t, line_bytes, 64, 65536), TIER_KEY(name, t, buffer_lines, 1, 4096),          \
+		TIER_KEY(name, t, nt_ns, 0, 100000), TIER_KEY(name, t, clwb_ns, 0, 100000),                  \
+		TIER_KEY(name, t, line_bytes, 64, 65536), TIER_KEY(name, t, buffer_lines, 1, 256),           \
+		TIER_KEY(name, t, whole_lines, 0, 1), TIER_KEY(name, t, media_overhead, 1, 10),              \
+		TIER_KEY(name, t, dimms, 1, 16), TIER_KEY(name, t, interleave_bytes, 64, 1073741824),        \
 		TIER_KEY(name, t, core_read_gbps, 0.01, 1000),                                               \
 		TIER_KEY(name, t, core_write_gbps, 0.01, 1000),                                              \
-		TIER_KEY(name, t, device_read_gbps, 0.01, 10000),                                            \
-		TIER_KEY(name, t, device_write_gbps, 0.01, 10000)
+		TIER_KEY(name, t, core_clwb_gbps, 0.01, 1000),                                               \
+		TIER_KEY(name, t, link_read_gbps, 0.01, 1000),                                               \
+		TIER_KEY(name, t, media_read_gbps, 0.01, 1000),                                              \
+		TIER_KEY(name, t, media_write_gbps, 0.01, 1000), TIER_KEY(name, t, streams, 1, 1000),        \
+		TIER_KEY(name, t, split_lines, 0, 63), TIER_KEY(name, t, write_spread, 1, 16),               \
+		TIER_KEY(name, t, read_smoothing, 0.1, 1000), TIER_KEY(name, t, write_smoothing, 0.1, 1000), \
+		TIER_KEY(name, t, jitter, 0, 1), TIER_KEY(name, t, remote_ns, 0, 100000),                    \
+		TIER_KEY(name, t, remote_read_gbps, 0, 1000), TIER_KEY(name, t, remote_write_gbps, 0, 1000)
 
 #define DISK_KEY(field, min, max)                                                                            \
 	{                                                                                                    \
@@ -47,6 +56,7 @@ static const struct key keys[] = {
 	KEY("cache", llc_hit_ns, 0, 1000),
 	TIER_KEYS("dram", TIER_DRAM),
 	TIER_KEYS("pmem", TIER_PMEM),
+	KEY("pmem", memory_mode_dram_mib, 0, 65536),
 	DISK_KEY(read_us, 0, 1000000),
 	DISK_KEY(write_us, 0, 1000000),
 	DISK_KEY(flush_us, 0, 1000000),

@@ -9,15 +9,35 @@
 
 enum tier_id { TIER_DRAM, TIER_PMEM, TIER_COUNT };
 
+/*
+ * Memory of one kind: `dimms` DIMMs (DRAM: channels), interleaved. GB/s are 10^9 bytes/s; tier.h and load.h have the
+ * model that these are the parameters of.
+ */
 struct tier_profile {
-	double random_ns;	 /* idle latency of a dependent random 64-byte read */
-	double sequential_ns;	 /* the same, to the next line each time */
-	double line_bytes;	 /* what the device reads internally (DRAM: a row) */
-	double buffer_lines;	 /* internal lines that are open or buffered at once */
-	double core_read_gbps;	 /* one core streaming independent lines */
-	double core_write_gbps;	 /* one core, non-temporal stores */
-	double device_read_gbps; /* all cores together */
-	double device_write_gbps;
+	double random_ns;      /* idle latency of a dependent random 64-byte read */
+	double sequential_ns;  /* the same, to the next line each time */
+	double nt_ns, clwb_ns; /* ntstore, store + clwb: time until a fence after it is done, idle */
+	double line_bytes;     /* internal line: Optane's XPLine, a DRAM row */
+	double buffer_lines;   /* internal lines that one DIMM has open or buffered at once */
+	double whole_lines;    /* 1: the media is read and written by internal lines; 0: by 64 bytes */
+	double media_overhead; /* bytes that the media writes per byte it has to */
+	double dimms;
+	double interleave_bytes; /* bytes on one DIMM before the next one's turn */
+	double core_read_gbps;	 /* one core: a stream of loads */
+	double core_write_gbps;	 /* one core: non-temporal stores */
+	double core_clwb_gbps;	 /* one core: stores, each line followed by clwb */
+	double link_read_gbps;	 /* one DIMM to the CPU */
+	double media_read_gbps;	 /* one DIMM's storage behind its buffer */
+	double media_write_gbps;
+	double streams;	     /* streams of different cores whose open lines fit in one DIMM's buffer */
+	double split_lines;  /* parts that a line falls into, beyond the first, with very many streams */
+	double write_spread; /* DIMMs whose buffers a writing stream has lines in */
+	double read_smoothing; /* how evenly the load of streams spreads over the DIMMs; 1: each is on one DIMM */
+	double write_smoothing;
+	double jitter;		 /* relative variation of the load on one DIMM that is left then */
+	double remote_ns;	 /* a link to another socket or device, 0: none: added latency, */
+	double remote_read_gbps; /* and its bandwidth, 0: no limit */
+	double remote_write_gbps;
 };
 
 /* A disk, as its data sheet gives it: keys disk_*. */
@@ -40,6 +60,7 @@ struct profile {
 	double llc_ways;
 	double llc_hit_ns;
 	struct tier_profile tier[TIER_COUNT];
+	double memory_mode_dram_mib; /* DRAM that caches the PMEM tier (Memory Mode), 0: none (App Direct) */
 	struct disk_profile disk;
 };
 

@@ -1,6 +1,8 @@
 /*
- * Memory hierarchy of one access: L1 filter (in plugin.c, inlined), private L2, shared LLC, tier. Loads stall; a
- * store stalls only for its share of the core's miss bandwidth, because the store buffer hides its latency.
+ * Memory hierarchy of one access: L1 filter (in plugin.c, inlined), private L2, shared LLC, tier. A dependent load stalls
+ * for its latency. What a core can have in flight (streams of loads, stores that miss, non-temporal stores, clwb) is paced:
+ * each kind has an interval per line, and an access stalls for what is left of it since the last one. That overlaps with
+ * computing. Queueing at the device comes on top.
  * Not modelled: invalidation of lines in other vCPUs' private caches, instruction fetch, TLB misses.
  */
 #include "sim/vcpu.h"
@@ -23,7 +25,9 @@ int machine_init(void)
 	machine.l1_mask -= 1;
 	machine_model(false);
 	for (int t = 0; t < TIER_COUNT; t++)
-		tier_init(&machine.tier[t], &p->tier[t]);
+		tier_init(&machine.tier[t], &p->tier[t], p->quantum_ns);
+	if (near_init(&machine.near, p->memory_mode_dram_mib))
+		return -1;
 	return cache_init(&machine.llc, (uint64_t)p->llc_kib * 1024, (unsigned int)p->llc_ways);
 }
 
@@ -50,6 +54,7 @@ struct vcpu *vcpu_get(unsigned int index)
 			     (unsigned int)machine.profile.l2_ways))
 		abort();
 	memset(v->l1, 0xff, sizeof(v->l1));
+	v->nt_line = CACHE_NONE;
 	v->actor = sched_attach_vcpu(index);
 	machine.vcpu[index] = v;
 	return v;
@@ -68,13 +73,90 @@ static bool in_stream(struct vcpu *v, uint32_t line)
 	return false;
 }
 
-/* Puts a line into the LLC; what falls out dirty goes to its tier. */
-static void fill_llc(uint32_t line, bool dirty, uint64_t now_ps)
+/* Stall of an access that comes every interval_ps at most, the last of them done at *last_ps; wait_ps is on top. */
+static uint64_t pace(uint64_t *last_ps, uint64_t now_ps, uint64_t interval_ps, uint64_t wait_ps)
+{
+	uint64_t due = *last_ps + interval_ps, stall = wait_ps;
+
+	if (due > now_ps)
+		stall += due - now_ps;
+	*last_ps = now_ps + stall;
+	return stall;
+}
+
+/* Writes a line to its tier; returns the wait. */
+static uint64_t write_line(struct vcpu *v, enum tier_id tier, uint32_t line, uint64_t now_ps)
+{
+	unsigned int id = (unsigned int)v->actor->id;
+	uint32_t victim;
+	uint64_t wait;
+
+	if (tier == TIER_DRAM || !machine.near.lines)
+		return tier_write(&machine.tier[tier], id, line, now_ps);
+	near_access(&machine.near, line, true, &victim);
+	wait = tier_write(&machine.tier[TIER_DRAM], id, line, now_ps);
+	if (victim != NEAR_NONE)
+		wait += tier_write(&machine.tier[TIER_PMEM], id, victim, now_ps);
+	return wait;
+}
+
+/* Reads a line from its tier; returns tier_read's stall or wait, and the interval of a stream. */
+static uint64_t read_line(struct vcpu *v, enum tier_id tier, uint32_t line, uint64_t now_ps, bool stream,
+			  uint64_t *interval_ps)
+{
+	unsigned int id = (unsigned int)v->actor->id;
+	uint32_t victim;
+	uint64_t wait;
+	bool hit;
+
+	if (tier == TIER_DRAM || !machine.near.lines) {
+		*interval_ps = machine.tier[tier].stream_ps;
+		return tier_read(&machine.tier[tier], id, line, now_ps, stream);
+	}
+	/* Memory Mode: tag and data are read together; a miss goes on to the PMEM and fills the DRAM. */
+	hit = near_access(&machine.near, line, false, &victim);
+	*interval_ps = machine.tier[hit ? TIER_DRAM : TIER_PMEM].stream_ps;
+	wait = tier_read(&machine.tier[TIER_DRAM], id, line, now_ps, stream);
+	if (hit)
+		return wait;
+	wait += tier_read(&machine.tier[TIER_PMEM], id, line, now_ps, stream);
+	wait += tier_write(&machine.tier[TIER_DRAM], id, line, now_ps);
+	if (victim != NEAR_NONE)
+		wait += tier_write(&machine.tier[TIER_PMEM], id, victim, now_ps);
+	return wait;
+}
+
+/* Puts a line into the LLC; what falls out dirty goes to its tier. Returns the wait for that. */
+static uint64_t fill_llc(struct vcpu *v, uint32_t line, bool dirty, uint64_t now_ps)
 {
 	uint32_t out = cache_fill(&machine.llc, line, dirty);
 
-	if (out != CACHE_NONE && (out & 1))
-		tier_write(&machine.tier[memory_tier(out >> 1)], now_ps);
+	if (out == CACHE_NONE || !(out & 1))
+		return 0;
+	return write_line(v, memory_tier(out >> 1), out >> 1, now_ps);
+}
+
+/* A line that is in no cache: its tier, and the LLC. Returns the stall. */
+static uint64_t fetch(struct vcpu *v, enum tier_id tier, uint32_t line, bool store, uint64_t now_ps)
+{
+	bool stream = (in_stream(v, line) && !v->fenced) || store;
+	uint64_t interval, stall;
+
+	v->n.llc_misses[tier]++;
+	v->fenced = false;
+	stall = read_line(v, tier, line, now_ps, stream, &interval);
+	if (stream)
+		stall = pace(&v->stream_ps, now_ps, interval, stall);
+	return stall + fill_llc(v, line, false, now_ps);
+}
+
+/* Remembers a line that a store made dirty. */
+static void remember(struct vcpu *v, uint32_t line, uint64_t vaddr)
+{
+	v->last_stored = (struct stored_line){line, vaddr >> 6};
+	v->stored[v->stored_to++ % STORED_LINES] = v->last_stored;
+	if (v->stored_to - v->stored_from > STORED_LINES)
+		v->stored_from = v->stored_to - STORED_LINES;
 }
 
 void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store)
@@ -82,28 +164,46 @@ void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store)
 	enum tier_id tier;
 	uint32_t line = memory_line(info, vaddr, &tier), out;
 	uint64_t now = v->actor->time_ps, stall;
-	bool stream;
 
 	if (line == MEMORY_IO)
 		return;
 	v->n.l1_misses++;
+	if (store)
+		remember(v, line, vaddr);
 	if (cache_hit(&v->l2, line, store)) {
 		stall = store ? 0 : machine.l2_hit_ps;
 	} else {
 		v->n.l2_misses++;
-		if (cache_hit(&machine.llc, line, false)) {
+		if (cache_hit(&machine.llc, line, false))
 			stall = store ? 0 : machine.llc_hit_ps;
-		} else {
-			v->n.llc_misses[tier]++;
-			stream = in_stream(v, line) && !v->fenced;
-			v->fenced = false;
-			stall = tier_read(&machine.tier[tier], line, now, stream || store);
-			fill_llc(line, false, now);
-		}
+		else
+			stall = fetch(v, tier, line, store, now);
 		out = cache_fill(&v->l2, line, store);
 		if (out != CACHE_NONE && (out & 1) && !cache_hit(&machine.llc, out >> 1, true))
-			fill_llc(out >> 1, true, now);
+			stall += fill_llc(v, out >> 1, true, now);
 	}
+	v->n.stall_ps += stall;
+	v->actor->time_ps += stall;
+}
+
+/* Forgets a virtual line in the L1 filter (drop), or that it is dirty. */
+static void clean_l1(struct vcpu *v, uint64_t vline, bool drop)
+{
+	uint64_t *entry = &v->l1[vline & machine.l1_mask];
+
+	if (*entry >> 1 == vline)
+		*entry = drop ? UINT64_MAX : vline << 1;
+}
+
+/* A line on its way to the tier: stalls for its pace, and is safe latency_ps later. */
+static void write_through(struct vcpu *v, enum tier_id tier, uint32_t line, uint64_t *last_ps,
+			  uint64_t interval_ps, uint64_t latency_ps)
+{
+	uint64_t now = v->actor->time_ps, stall;
+
+	stall = pace(last_ps, now, interval_ps, write_line(v, tier, line, now));
+	if (now + stall + latency_ps > v->safe_ps)
+		v->safe_ps = now + stall + latency_ps;
 	v->n.stall_ps += stall;
 	v->actor->time_ps += stall;
 }
@@ -112,18 +212,50 @@ void vcpu_nt_store(struct vcpu *v, uint32_t info, uint64_t vaddr)
 {
 	enum tier_id tier;
 	uint32_t line = memory_line(info, vaddr, &tier);
-	uint64_t stall;
+	const struct tier *t;
 
 	if (line == MEMORY_IO || line == v->nt_line)
 		return;
 	v->nt_line = line;
-	if (v->l1[vaddr >> 6 & machine.l1_mask] >> 1 == vaddr >> 6)
-		v->l1[vaddr >> 6 & machine.l1_mask] = UINT64_MAX;
+	clean_l1(v, vaddr >> 6, true);
 	cache_drop(&v->l2, line);
 	cache_drop(&machine.llc, line);
-	stall = tier_write_nt(&machine.tier[tier], v->actor->time_ps);
-	v->n.stall_ps += stall;
-	v->actor->time_ps += stall;
+	t = &machine.tier[tier];
+	write_through(v, tier, line, &v->nt_ps, t->nt_ps, t->nt_fence_ps);
+}
+
+void vcpu_store_fence(struct vcpu *v)
+{
+	uint64_t now = v->actor->time_ps;
+
+	v->nt_line = CACHE_NONE;
+	v->stored_from = v->stored_to;
+	if (v->safe_ps <= now)
+		return;
+	v->n.stall_ps += v->safe_ps - now;
+	v->actor->time_ps = v->safe_ps;
+}
+
+void vcpu_flush(struct vcpu *v, bool drop)
+{
+	struct stored_line s = v->last_stored;
+	enum tier_id tier;
+	bool dirty;
+
+	if (v->stored_from != v->stored_to)
+		s = v->stored[v->stored_from++ % STORED_LINES];
+	clean_l1(v, s.vline, drop);
+	dirty = cache_clean(&v->l2, s.line);
+	dirty |= cache_clean(&machine.llc, s.line);
+	if (drop) {
+		cache_drop(&v->l2, s.line);
+		cache_drop(&machine.llc, s.line);
+	}
+	if (!dirty)
+		return;
+	tier = memory_tier(s.line);
+	write_through(v, tier, s.line, &v->clwb_ps, machine.tier[tier].clwb_ps,
+		      machine.tier[tier].clwb_fence_ps);
 }
 
 void vcpu_snapshot(const struct vcpu *v, uint64_t now_ps, struct vcpu_counters *out)

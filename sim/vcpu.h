@@ -8,10 +8,11 @@
 #include <stdint.h>
 
 #include "sim/cache.h"
+#include "sim/near.h"
 #include "sim/sched.h"
 #include "sim/tier.h"
 
-enum { STREAMS = 16, L1_MAX_LINES = 16384 };
+enum { STREAMS = 16, L1_MAX_LINES = 16384, STORED_LINES = 64 };
 
 struct vcpu_counters {
 	uint64_t instructions, stall_ps;
@@ -20,10 +21,23 @@ struct vcpu_counters {
 	uint64_t time_ps, idle_ps;	 /* filled in when a snapshot is taken */
 };
 
+/* A line that a store made dirty: where a clwb that follows may point. */
+struct stored_line {
+	uint32_t line;
+	uint64_t vline; /* virtual address / 64 */
+};
+
 struct vcpu {
 	struct actor *actor;
 	struct vcpu_counters n;
-	uint32_t nt_line;	       /* line in the write-combining buffer */
+	uint32_t nt_line; /* line in the write-combining buffer */
+	/* When the last line of each kind was done, ps: a stream takes its interval from then on, not from the access. */
+	uint64_t stream_ps, nt_ps, clwb_ps;
+	uint64_t
+		safe_ps; /* when all lines written past the caches or flushed are safe from a power failure */
+	struct stored_line stored[STORED_LINES]; /* since the last store fence, in a ring */
+	unsigned int stored_from, stored_to;
+	struct stored_line last_stored;
 	bool fenced;		       /* a fence since the last miss: the next one depends on it */
 	uint32_t stream_line[STREAMS]; /* last line missed in a 4 KiB page */
 	unsigned int next_stream;
@@ -39,6 +53,7 @@ struct machine {
 	bool model_on; /* off: fast-forward, memory costs nothing */
 	struct cache llc;
 	struct tier tier[TIER_COUNT];
+	struct near near; /* Memory Mode's DRAM in front of the PMEM tier */
 	struct vcpu *vcpu[SCHED_MAX_VCPUS];
 };
 
@@ -58,6 +73,15 @@ void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store);
 
 /* A non-temporal store: past the caches, combined to whole lines. */
 void vcpu_nt_store(struct vcpu *v, uint32_t info, uint64_t vaddr);
+
+/* sfence, mfence: waits for non-temporal stores and flushed lines. */
+void vcpu_store_fence(struct vcpu *v);
+
+/*
+ * clwb (drop: clflush, clflushopt). TCG shows no address for these; it is taken to be that of the oldest line stored to
+ * since the last store fence that was not flushed yet, or of the last line stored to.
+ */
+void vcpu_flush(struct vcpu *v, bool drop);
 
 /* The counters as they are at now_ps (a halted vCPU has been idle until then). */
 void vcpu_snapshot(const struct vcpu *v, uint64_t now_ps, struct vcpu_counters *out);

@@ -37,12 +37,27 @@ static void fences(void **state)
 	assert_false(decode_fence(BYTES("\x0f\xae\x27"))); /* xsave (%rdi) */
 }
 
+static void flushes(void **state)
+{
+	assert_int_equal(decode_flush(BYTES("\x66\x0f\xae\x37")), FLUSH_KEEP);	       /* clwb (%rdi) */
+	assert_int_equal(decode_flush(BYTES("\x66\x41\x0f\xae\x70\x40")), FLUSH_KEEP); /* clwb 64(%r8) */
+	assert_int_equal(decode_flush(BYTES("\x66\x0f\xae\x3f")), FLUSH_DROP);	       /* clflushopt (%rdi) */
+	assert_int_equal(decode_flush(BYTES("\x0f\xae\x3f")), FLUSH_DROP);	       /* clflush (%rdi) */
+	assert_int_equal(decode_flush(BYTES("\x0f\xae\xf8")), FLUSH_NONE);	       /* sfence */
+	assert_int_equal(decode_flush(BYTES("\x0f\xae\x37")), FLUSH_NONE);	       /* xsaveopt (%rdi) */
+	assert_int_equal(decode_flush(BYTES("\x66\x0f\xae\xf0")), FLUSH_NONE);	       /* tpause %eax */
+	assert_true(decode_store_fence(BYTES("\x0f\xae\xf8")));			       /* sfence */
+	assert_true(decode_store_fence(BYTES("\x0f\xae\xf0")));			       /* mfence */
+	assert_false(decode_store_fence(BYTES("\x0f\xae\xe8")));		       /* lfence */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nt_stores),
 		cmocka_unit_test(ordinary_instructions),
 		cmocka_unit_test(fences),
+		cmocka_unit_test(flushes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
