@@ -252,6 +252,9 @@ STRICT_ONLY = [
     (["-blockdev", "driver=raw,node-name=n,file.driver=file,file.aio=native"], "aio=threads"),
     (["-blockdev", '{"driver":"raw","file":{"driver":"file","aio":"native"}}'], "aio=threads"),
     (["-incoming", "tcp:0:4444"], "host's time"),
+    (["-object", "iothread,id=t"], "host's time"),
+    (["-drive", "file=nbd:localhost:10809,if=virtio"], "network"),
+    (["-blockdev", '{"driver":"raw","node-name":"n","file":{"driver":"nbd","server":{"type":"unix","path":"p"}}}'], "network"),
 ]
 
 
@@ -377,8 +380,7 @@ def test_libtmsim_twice_is_refused(tmsim):
 def test_signals_reach_qemu_itself(tmsim, sig):
     p = subprocess.Popen([str(TMSIM), "run", "--quiet", "--", QEMU, *Q], env=tmsim.env | {"FAKE_SLEEP": "60"},
                          stdout=subprocess.PIPE, text=True)
-    while not p.stdout.readline().startswith("<-plugin"):
-        pass
+    assert any(line.startswith("<-plugin") for line in p.stdout)
     time.sleep(0.5)
     p.send_signal(sig)
     assert p.wait(10) == -sig
@@ -428,3 +430,71 @@ def test_options_without_argument_are_those_of_the_installed_qemu(tmsim):
             continue
         r = tmsim("run", "--dry-run", "--", QEMU, "-" + name, "-icount", "shift=7")
         assert ("tmsim: -icount" in r.stderr) == (not argument), name
+
+
+# Real guests on real QEMU: command lines as a user would write them, with what they lack left to tmsim.
+
+SLEEP = """
+tmmark model on
+cat /proc/uptime >/tmp/u0
+tmmark begin sleep
+sleep 10
+tmmark end
+cat /proc/uptime >/tmp/u1
+echo "uptimes $(cut -d' ' -f1 /tmp/u0) $(cut -d' ' -f1 /tmp/u1)" >/dev/ttyS1
+echo "clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)" >/dev/ttyS1
+echo "cpus $(grep -c ^processor /proc/cpuinfo)" >/dev/ttyS1
+"""
+
+
+def boot(folder, *args, machine="q35", script=SLEEP, options=(), timeout=240):
+    """Runs the guest image; returns what it left behind and what tmsim and QEMU printed."""
+    stats = () if "--stats" in options else ("--stats", folder / "stats.json")
+    root = simvm.BUILD / "guest/root.img"
+    initrd = (simvm.BUILD / "guest/initrd.img").read_bytes()
+    (folder / "initrd").write_bytes(initrd + b"\0" * (-len(initrd) % 4) + simvm.newc({
+        "tm": (0o40755, b""), "tm/bin": (0o40755, b""), "tm/run": (0o100755, script.encode()),
+        "tm/bin/tmmark": (0o100755, (simvm.BUILD / "bin/tmmark").read_bytes())}))
+    command = [TMSIM, "run", *options, *stats, "--", "qemu-system-x86_64", "-machine", f"{machine},nvdimm=on",
+               "-m", "512M,slots=2,maxmem=4G", "-object", f"memory-backend-file,id=root,share=off,mem-path={root},size={root.stat().st_size}",
+               "-device", "nvdimm,memdev=root", "-kernel", simvm.BUILD / "guest/vmlinuz", "-initrd", folder / "initrd",
+               "-append", "console=ttyS0 panic=-1 quiet", "-display", "none", "-no-reboot",
+               "-serial", f"file:{folder}/console.log", "-serial", f"file:{folder}/results.log", *args]
+    done = subprocess.run([str(c) for c in command], env=dict(os.environ, TMSIM_PROFILES=str(PROFILES)), capture_output=True,
+                          text=True, timeout=timeout)
+    return simvm.Guest(folder, done.returncode, done.stderr), done
+
+
+def slept_ten_seconds(guest, clock):
+    assert guest.status == 0 and "@@exit 0" in guest.results, guest.stderr + guest.console
+    phase = guest.phase("sleep")
+    assert 10.0 <= (phase["end_ns"] - phase["begin_ns"]) / 1e9 < 10.05
+    words = next(line for line in guest.results.splitlines() if line.startswith("uptimes")).split()
+    assert 10.0 <= float(words[2]) - float(words[1]) < 10.1
+    assert f"clock {clock}" in guest.results
+
+
+def test_real_guest_on_a_minimal_command_line(tmp_path):
+    guest, done = boot(tmp_path, "-smp", "2")
+    slept_ten_seconds(guest, "hpet")
+    assert [e["event"] for e in guest.events] == ["start", "phase", "exit"]
+    assert guest.events[0]["profile"] == "optane-100"
+    assert done.stdout == "" and "tmsim: added -accel" in done.stderr
+
+
+def test_real_guest_without_hpet_on_the_pc_machine(tmp_path):
+    slept_ten_seconds(boot(tmp_path, machine="pc,hpet=off")[0], "acpi_pm")
+
+
+def test_real_guest_with_statistics_on_standard_output(tmp_path):
+    done = boot(tmp_path, "-nodefaults", script="tmmark begin x\ntmmark end", options=("--stats", "-", "--quiet"))[1]
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == ["start", "phase", "exit"]
+    assert done.stderr == ""
+
+
+def test_real_guest_with_32_vcpus(tmp_path):
+    guest, _ = boot(tmp_path, "-nodefaults", "-smp", "32", timeout=900)
+    slept_ten_seconds(guest, "hpet")
+    assert "cpus 32" in guest.results
+    assert len(guest.phase("sleep")["vcpus"]) == 32
