@@ -10,3 +10,10 @@ TMLOAD_OBJ += $(BUILD)/obj/sim/mark.o
 $(BUILD)/bin/tmload: $(TMLOAD_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(TMLOAD_OBJ) $(TMLOAD_LIBS)
+
+# tmprobe: latency and bandwidth of memory, natively and in a simulated guest.
+TMPROBE_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard workloads/tmprobe/*.c))) $(BUILD)/obj/sim/mark.o
+PROGRAMS    += $(BUILD)/bin/tmprobe
+$(BUILD)/bin/tmprobe: $(TMPROBE_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
