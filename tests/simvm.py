@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / os.environ.get("BUILD", "build")
 SIM = BUILD / "lib/libtmsim.so"
+QEMU = os.environ.get("TEST_QEMU", "qemu-system-x86_64")  # another QEMU, to run these tests on it
 PROFILE = ROOT / "sim/profiles/optane-100.conf"
 
 
@@ -30,25 +31,34 @@ class Guest:
         self.console = (folder / "console.log").read_text(errors="replace") if (folder / "console.log").exists() else ""
         self.results = (folder / "results.log").read_text(errors="replace") if (folder / "results.log").exists() else ""
         stats = folder / "stats.json"
-        self.events = [json.loads(line) for line in stats.read_text().splitlines()] if stats.exists() else []
+        self.stats = stats.read_text() if stats.exists() else ""
+        self.events = [json.loads(line) for line in self.stats.splitlines()]
 
     def phase(self, name):
         return next(e for e in self.events if e["event"] == "phase" and e["name"] == name)
 
 
-def run(folder, script, *, programs=("tmmark",), vcpus=2, pmem_mib=0, plugin="", preload=True, qemu=(), timeout=240):
-    """Boots a guest that runs script with /bin/sh; returns a Guest."""
-    files = {"tm": (0o40755, b""), "tm/bin": (0o40755, b""), "tm/run": (0o100755, script.encode())}
+CLOCK = "clocksource=hpet tsc=unstable"
+
+
+def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus=2, pmem_mib=0, cpu="max,-tsc,-erms,-fsrm", append=CLOCK,
+        seed=1, plugin="", preload=True, qemu=(), timeout=240):
+    """Boots a guest that runs script with /bin/sh; returns a Guest. extra: more programs, {name: path}."""
+    files = {"tm": (0o40755, b""), "tm/bin": (0o40755, b""), "tm/lib": (0o40755, b""), "tm/run": (0o100755, script.encode())}
     for p in programs:
         files[f"tm/bin/{p}"] = (0o100755, (BUILD / "bin" / p).read_bytes())
+    for p, path in (extra or {}).items():
+        files[f"tm/bin/{p}"] = (0o100755, path.read_bytes())
+    for lib in libraries:
+        files[f"tm/lib/{lib}"] = (0o100755, (BUILD / "lib" / lib).read_bytes())
     initrd = (BUILD / "guest/initrd.img").read_bytes()
     (folder / "initrd").write_bytes(initrd + b"\0" * (-len(initrd) % 4) + newc(files))
     root = BUILD / "guest/root.img"
-    args = ["qemu-system-x86_64", "-machine", "q35,nvdimm=on", "-accel", "tcg,thread=multi", "-cpu", "max,-tsc,-erms,-fsrm",
-            "-smp", str(vcpus), "-m", "512M,slots=4,maxmem=16G", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", "1",
+    args = [QEMU, "-machine", "q35,nvdimm=on", "-accel", "tcg,thread=multi", "-cpu", cpu,
+            "-smp", str(vcpus), "-m", "512M,slots=4,maxmem=16G", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", str(seed),
             "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(BUILD / "guest/vmlinuz"),
             "-initrd", str(folder / "initrd"), "-append",
-            "console=ttyS0 panic=-1 clocksource=hpet tsc=unstable nokaslr random.trust_cpu=on quiet",
+            f"console=ttyS0 panic=-1 {append} nokaslr random.trust_cpu=on quiet",
             "-serial", f"file:{folder}/console.log", "-serial", f"file:{folder}/results.log",
             "-object", f"memory-backend-file,id=rootmem,share=off,mem-path={root},size={root.stat().st_size}",
             "-device", "nvdimm,memdev=rootmem,id=nv0"]
