@@ -65,7 +65,7 @@ static void add_cpu(struct qemu_line *line)
 
 	if (!o) {
 		added(line, "cpu", "max,-tsc,-erms,-fsrm",
-		      CLOCK_WORDS ", and copies fast with few instructions");
+		      CLOCK_WORDS ", and copies take fewer instructions");
 		return;
 	}
 	tsc = qemu_value(o, "tsc");

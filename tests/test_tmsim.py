@@ -455,8 +455,9 @@ def boot(folder, *args, machine="q35", script=SLEEP, options=(), timeout=240):
     (folder / "initrd").write_bytes(initrd + b"\0" * (-len(initrd) % 4) + simvm.newc({
         "tm": (0o40755, b""), "tm/bin": (0o40755, b""), "tm/run": (0o100755, script.encode()),
         "tm/bin/tmmark": (0o100755, (simvm.BUILD / "bin/tmmark").read_bytes())}))
-    command = [TMSIM, "run", *options, *stats, "--", "qemu-system-x86_64", "-machine", f"{machine},nvdimm=on",
-               "-m", "512M,slots=2,maxmem=4G", "-object", f"memory-backend-file,id=root,share=off,mem-path={root},size={root.stat().st_size}",
+    command = [TMSIM, "run", *options, *stats, "--", os.environ.get("TEST_QEMU", QEMU), "-machine", f"{machine},nvdimm=on",
+               "-m", "512M,slots=2,maxmem=4G", "-object",
+               f"memory-backend-file,id=root,share=off,mem-path={root},size={root.stat().st_size}",
                "-device", "nvdimm,memdev=root", "-kernel", simvm.BUILD / "guest/vmlinuz", "-initrd", folder / "initrd",
                "-append", "console=ttyS0 panic=-1 quiet", "-display", "none", "-no-reboot",
                "-serial", f"file:{folder}/console.log", "-serial", f"file:{folder}/results.log", *args]
@@ -491,6 +492,17 @@ def test_real_guest_with_statistics_on_standard_output(tmp_path):
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == ["start", "phase", "exit"]
     assert done.stderr == ""
+
+
+def test_real_guest_twice_the_same(tmp_path):
+    seen = []
+    for name in "a", "b":
+        (tmp_path / name).mkdir()
+        guest, done = boot(tmp_path / name, "-smp", "2", "-nic", "none", options=["--strict"])
+        slept_ten_seconds(guest, "hpet")
+        assert "warning" not in done.stderr
+        seen.append([(tmp_path / name / f).read_bytes() for f in ("stats.json", "console.log", "results.log")])
+    assert seen[0] == seen[1]
 
 
 def test_real_guest_with_32_vcpus(tmp_path):
