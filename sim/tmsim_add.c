@@ -26,6 +26,7 @@ static void added(struct qemu_line *line, const char *name, const char *argument
 static void add_accelerator(struct qemu_line *line)
 {
 	struct qemu_option *o = qemu_last(line, "accel");
+	const char *name = o ? qemu_value(o, "accel") : NULL;
 
 	if (qemu_merged(line, "machine", "accel"))
 		return;
@@ -33,7 +34,7 @@ static void add_accelerator(struct qemu_line *line)
 		added(line, "accel", "tcg,thread=multi", "the only accelerator that can be timed");
 		return;
 	}
-	if (qemu_value(o, "thread") || strcmp(qemu_value(o, "accel"), "tcg") != 0)
+	if (qemu_value(o, "thread") || !name || strcmp(name, "tcg") != 0)
 		return;
 	qemu_replace(line, o, "%s,thread=multi", line->args.v[o->at]);
 	note("-accel is now %s", line->args.v[o->at]);

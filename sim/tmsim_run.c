@@ -42,7 +42,7 @@ static int parse(struct settings *s, int argc, char **argv)
 		{"stats", OPT_TEXT, &s->stats, "FILE", "write counters as JSON lines (-: standard output)", 0,
 		 0},
 		{"progress", OPT_CHOICE, &s->progress, "auto|always|never",
-		 "simulated time on stderr while it runs", 0, 0},
+		 "simulated time on stderr while it runs; auto is never so far", 0, 0},
 		{"watchdog", OPT_INT, &s->watchdog_s, "SECONDS",
 		 "end after so long without progress (default: 60)", 1, 86400},
 		{"dry-run", OPT_FLAG, &s->dry_run, NULL, "print the command instead of running it", 0, 0},
@@ -106,7 +106,7 @@ static int check_profile(struct settings *s, char *path)
 	return 0;
 }
 
-/* Whether the guest's console, or QEMU's monitor, is on the terminal that progress would be written over. */
+/* Whether the guest's console or QEMU's monitor is on standard output. */
 static bool uses_stdio(const struct qemu_line *line)
 {
 	for (int i = 0; i < line->n; i++) {
@@ -118,13 +118,6 @@ static bool uses_stdio(const struct qemu_line *line)
 			return true;
 	}
 	return false;
-}
-
-static bool wants_progress(const struct settings *s, const struct qemu_line *line)
-{
-	if (strcmp(s->progress, "auto") != 0)
-		return !strcmp(s->progress, "always");
-	return !s->quiet && isatty(2) && !uses_stdio(line);
 }
 
 /* Our library first, then what the user preloads. */
@@ -194,6 +187,10 @@ static int prepare(struct qemu_line *line, struct settings *s, int argc, char **
 		complain("--stats -: the guest's console or monitor is on standard output; name a file");
 		err = EXIT_USAGE;
 	}
+	if (!err && s->stats && strlen(s->stats) >= PATH_LEN) {
+		complain("--stats: a path of %d characters at most", PATH_LEN - 1);
+		err = EXIT_USAGE;
+	}
 	if (!err)
 		err = check_preload();
 	if (!err)
@@ -204,7 +201,7 @@ static int prepare(struct qemu_line *line, struct settings *s, int argc, char **
 		return err;
 	warn_line(line, s->strict);
 	add_missing(line, s);
-	add_plugin(line, s, library, wants_progress(s, line));
+	add_plugin(line, s, library, !strcmp(s->progress, "always"));
 	return 0;
 }
 

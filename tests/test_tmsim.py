@@ -238,7 +238,7 @@ def test_refused(tmsim, args, why):
 
 TAKEN = [["-S"], ["-smp", "64"], ["-plugin", "/x/libother.so"], ["-snapshot"], ["-accel", "help"], ["-m", "-icount"],
          ["-append", "-enable-kvm"], ["-drive", "file=a,,aio=native"], ["disk.img"], ["-machine", "pc-q35-7.2"],
-         ["-machine", "pc"]]
+         ["-machine", "pc"], ["-accel", "tb-size=3"], ["-cpu", ","], ["-device", "{"], ["-netdev", ",,,"], ["-append", "--"]]
 
 
 @pytest.mark.parametrize("args", TAKEN, ids=[" ".join(a) for a in TAKEN])
@@ -316,13 +316,14 @@ USAGE = [
     (["--set", "llc_kib", "--", QEMU], "--set llc_kib: want KEY=VALUE"),
     (["--set", "llc_kib=lots", "--", QEMU], "llc_kib = 'lots': not a number from"),
     (["--pmem", "p0", "--", QEMU], "--pmem p0: no memory backend"),
+    (["--stats", "x" * 1024, "--", QEMU], "at most"),
     (["--watchdog", "0", "--", QEMU], "--watchdog 0"),
     (["--progress=often", "--", QEMU], "auto|always|never"),
     (["--", QEMU, "-m"], "-m at the end"),
 ]
 
 
-@pytest.mark.parametrize("args,why", USAGE, ids=[" ".join(a) for a, _ in USAGE])
+@pytest.mark.parametrize("args,why", USAGE, ids=[" ".join(a)[:80] for a, _ in USAGE])
 def test_usage_error(tmsim, args, why):
     one_line(tmsim("run", *args), 2, why)
 
