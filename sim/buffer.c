@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { KEPT_USES = 8192 };
+
 void buffer_init(struct buffer *b, uint32_t lines)
 {
 	memset(b, 0, sizeof(*b));
@@ -50,13 +52,20 @@ static uint32_t next_random(struct buffer *b)
 	return b->random;
 }
 
+/* Whether another vCPU has this line open: it used it last, and not long ago (a quantum has some thousand uses). */
+static bool kept(const struct buffer *b, unsigned int vcpu, uint32_t place)
+{
+	return b->owner[place] != vcpu && b->open[b->owner[place]] == b->tag[place] &&
+	       b->clock - b->used_at[place] < KEPT_USES;
+}
+
 /* A random place that is not another vCPU's open line. */
 static uint32_t candidate(struct buffer *b, unsigned int vcpu)
 {
 	uint32_t i = (uint32_t)(((uint64_t)next_random(b) * b->lines) >> 32);
 
 	for (uint32_t tries = 1; tries < b->lines; tries++) {
-		if (b->owner[i] == vcpu || b->open[b->owner[i]] != b->tag[i])
+		if (!kept(b, vcpu, i))
 			break;
 		i = i + 1 < b->lines ? i + 1 : 0;
 	}
