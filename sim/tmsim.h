@@ -21,9 +21,11 @@ struct settings {
 	struct list set;     /* KEY=VALUE */
 	struct list pmem;    /* ids of memory backends */
 	bool strict, dry_run, quiet;
-	const char *stats;    /* NULL: none */
-	const char *progress; /* auto, always or never */
-	int64_t watchdog_s;   /* 0: the library's own limit */
+	const char *stats;     /* NULL: none */
+	const char *samples;   /* NULL: none */
+	int64_t sample_period; /* 0: the library's own */
+	const char *progress;  /* auto, always or never */
+	int64_t watchdog_s;    /* 0: the library's own limit */
 };
 
 /* The commands; each takes its own argv and returns the exit code. */

@@ -149,6 +149,10 @@ void add_plugin(struct qemu_line *line, const struct settings *s, const char *li
 	text_add(&t, ",profile=%s", qemu_escaped(e, s->profile));
 	if (s->stats)
 		text_add(&t, ",stats=%s", qemu_escaped(e, strcmp(s->stats, "-") ? s->stats : "/dev/stdout"));
+	if (s->samples)
+		text_add(&t, ",samples=%s", qemu_escaped(e, s->samples));
+	if (s->sample_period)
+		text_add(&t, ",sample-period=%lld", (long long)s->sample_period);
 	for (i = 0; i < s->pmem.n; i++)
 		text_add(&t, ",pmem=%s", qemu_escaped(e, s->pmem.v[i]));
 	for (i = 0; i < s->set.n; i++) {

@@ -41,8 +41,11 @@ static int parse(struct settings *s, int argc, char **argv)
 		 "the same run every time: refuse or warn of what prevents it", 0, 0},
 		{"stats", OPT_TEXT, &s->stats, "FILE", "write counters as JSON lines (-: standard output)", 0,
 		 0},
+		{"samples", OPT_TEXT, &s->samples, "FILE", "write every Nth LLC miss, as CSV", 0, 0},
+		{"sample-period", OPT_INT, &s->sample_period, "N", "that N (default: 1000)", 1,
+		 INT64_C(1) << 31},
 		{"progress", OPT_CHOICE, &s->progress, "auto|always|never",
-		 "simulated time on stderr while it runs; auto is never so far", 0, 0},
+		 "simulated time on stderr while it runs", 0, 0},
 		{"watchdog", OPT_INT, &s->watchdog_s, "SECONDS",
 		 "end after so long without progress (default: 60)", 1, 86400},
 		{"dry-run", OPT_FLAG, &s->dry_run, NULL, "print the command instead of running it", 0, 0},
@@ -120,6 +123,14 @@ static bool uses_stdio(const struct qemu_line *line)
 	return false;
 }
 
+/* Progress is one line that is written over and over: only where nothing else is written meanwhile. */
+static bool wants_progress(const struct settings *s, const struct qemu_line *line)
+{
+	if (strcmp(s->progress, "auto") != 0)
+		return !strcmp(s->progress, "always");
+	return !s->quiet && isatty(2) && !uses_stdio(line);
+}
+
 /* Our library first, then what the user preloads. */
 static void preload(struct text *out, const char *library)
 {
@@ -170,6 +181,14 @@ static int check_preload(void)
 	return EXIT_FAIL;
 }
 
+static bool too_long(const char *option, const char *path)
+{
+	if (!path || strlen(path) < PATH_LEN)
+		return false;
+	complain("%s: a path of %d characters at most", option, PATH_LEN - 1);
+	return true;
+}
+
 /* Checks and completes the command after "--". 0 or the exit code. */
 static int prepare(struct qemu_line *line, struct settings *s, int argc, char **argv, char *library)
 {
@@ -187,10 +206,8 @@ static int prepare(struct qemu_line *line, struct settings *s, int argc, char **
 		complain("--stats -: the guest's console or monitor is on standard output; name a file");
 		err = EXIT_USAGE;
 	}
-	if (!err && s->stats && strlen(s->stats) >= PATH_LEN) {
-		complain("--stats: a path of %d characters at most", PATH_LEN - 1);
+	if (!err && (too_long("--stats", s->stats) || too_long("--samples", s->samples)))
 		err = EXIT_USAGE;
-	}
 	if (!err)
 		err = check_preload();
 	if (!err)
@@ -201,7 +218,7 @@ static int prepare(struct qemu_line *line, struct settings *s, int argc, char **
 		return err;
 	warn_line(line, s->strict);
 	add_missing(line, s);
-	add_plugin(line, s, library, !strcmp(s->progress, "always"));
+	add_plugin(line, s, library, wants_progress(s, line));
 	return 0;
 }
 

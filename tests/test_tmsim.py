@@ -1,6 +1,7 @@
 """tmsim: which QEMU command lines it takes, what it adds to them and says, and real guests on minimal command lines."""
 import json
 import os
+import pty
 import re
 import shlex
 import shutil
@@ -150,6 +151,26 @@ def test_plugin_arguments(tmsim, tmp_path):
     assert "TMSIM_WATCHDOG_S=90" in words
     tail = after(words, "-plugin").split(".conf", 1)[1]
     assert tail == f",stats={tmp_path}/a,,b.json,pmem=p0,pmem=p1,set=llc_kib:8192,set=pmem_random_ns:400,progress=on"
+
+
+def test_samples(tmsim):
+    words, _ = dry(tmsim, Q, "--samples", "s.bin", "--sample-period", "100")
+    assert after(words, "-plugin").endswith(".conf,samples=s.bin,sample-period=100")
+    one_line(tmsim("run", "--sample-period", "0", "--", QEMU), 2, "--sample-period 0", "from 1 to")
+
+
+@pytest.mark.parametrize("options,args,shown", [
+    ([], [], True), (["--progress=never"], [], False), (["--quiet"], [], False), ([], ["-nographic"], False),
+    ([], ["-serial", "mon:stdio"], False), ([], ["-chardev", "stdio,id=c"], False),
+    (["--progress=always", "--quiet"], ["-nographic"], True)])
+def test_progress_is_for_a_terminal_of_its_own(tmsim, options, args, shown):
+    terminal, side = pty.openpty()
+    r = subprocess.run([str(TMSIM), "run", "--dry-run", *options, "--", QEMU, *Q, *args], env=tmsim.env, stdout=subprocess.PIPE,
+                       stderr=side, text=True)
+    os.close(side)
+    os.close(terminal)
+    assert r.stdout.rstrip().endswith(",progress=on") == shown
+    assert "progress" not in dry(tmsim, Q)[0][-1]
 
 
 def test_all_ram_can_be_pmem(tmsim):
@@ -448,7 +469,7 @@ echo "cpus $(grep -c ^processor /proc/cpuinfo)" >/dev/ttyS1
 """
 
 
-def boot(folder, *args, machine="q35", script=SLEEP, options=(), timeout=240):
+def boot(folder, *args, machine="q35", script=SLEEP, options=(), timeout=600):
     """Runs the guest image; returns what it left behind and what tmsim and QEMU printed."""
     stats = () if "--stats" in options else ("--stats", folder / "stats.json")
     root = simvm.BUILD / "guest/root.img"
