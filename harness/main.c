@@ -13,6 +13,7 @@ static const struct {
 	{"report", "print a recorded run again", command_report},
 	{"list", "the scenarios and the recorded runs", command_list},
 	{"figure", "draw a figure of a recorded run", command_figure},
+	{"validate", "the simulator's memory model against measurements", command_validate},
 };
 
 void default_db(char *out)
@@ -48,7 +49,7 @@ int main(int argc, char **argv)
 		if (i < COUNT(commands))
 			code = commands[i].run(argc - 1, argv + 1);
 		else
-			complain("unknown command '%s'; there are: run report list figure", argv[1]);
+			complain("unknown command '%s'; there are: run report list figure validate", argv[1]);
 	}
 	if (fflush(stdout) || ferror(stdout)) {
 		complain("cannot write the output: %s", strerror(errno));

@@ -18,3 +18,8 @@ bench-redis: all guest
 .PHONY: report
 report: $(BUILD)/bin/tmbench
 	$(BUILD)/bin/tmbench report
+
+## validate-sim: the memory model against measured curves, by tmprobe in simulated guests (VALIDATE_DATA=DIR, VALIDATE_OPTIONS=--docs)
+.PHONY: validate-sim
+validate-sim: all guest
+	$(BUILD)/bin/tmbench validate $(if $(VALIDATE_DATA),--data $(VALIDATE_DATA)) $(VALIDATE_OPTIONS)
