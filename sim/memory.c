@@ -200,10 +200,26 @@ uint32_t memory_line(qemu_plugin_meminfo_t info, uint64_t vaddr, enum tier_id *t
 	return b->first_line + (uint32_t)((host - b->start) >> 6);
 }
 
-enum tier_id memory_tier(uint32_t line)
+static const struct block *block_of(uint32_t line)
 {
 	for (unsigned int i = 0; i < n_blocks; i++)
 		if (line - blocks[i].first_line < (blocks[i].end - blocks[i].start) >> 6)
-			return blocks[i].tier;
-	return TIER_DRAM;
+			return &blocks[i];
+	return NULL;
+}
+
+enum tier_id memory_tier(uint32_t line)
+{
+	const struct block *b = block_of(line);
+
+	return b ? b->tier : TIER_DRAM;
+}
+
+void *memory_host(uint32_t line, const char **block, uint64_t *offset)
+{
+	const struct block *b = block_of(line);
+
+	*block = b ? b->name : "";
+	*offset = b ? (uint64_t)(line - b->first_line) * 64 : 0;
+	return b ? (void *)(b->start + *offset) : NULL;
 }

@@ -25,6 +25,9 @@ uint32_t memory_line(qemu_plugin_meminfo_t info, uint64_t vaddr, enum tier_id *t
 /* The tier of a line that memory_line has named. */
 enum tier_id memory_tier(uint32_t line);
 
+/* The host address of a line that memory_line has named, its RAM block's name and the offset there in bytes; NULL, "" and 0 for none. */
+void *memory_host(uint32_t line, const char **block, uint64_t *offset);
+
 /* Called once the machine exists: names of PMEM backends that no RAM block has, NULL when all were found. */
 const char *memory_missing_pmem(void);
 

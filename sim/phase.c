@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sim/io.h"
 #include "sim/memory.h"
 #include "sim/tmmark.h"
 #include "sim/vcpu.h"
@@ -24,6 +25,7 @@ static unsigned int phases;
 static uint64_t begin_ps;
 static struct vcpu_counters at_begin[SCHED_MAX_VCPUS];
 static struct tier_counters tiers_at_begin[TIER_COUNT];
+static struct disk disk_at_begin;
 static struct timespec host_start;
 
 static const char *const tier_names[TIER_COUNT] = {"dram", "pmem"};
@@ -77,6 +79,7 @@ static void begin(uint64_t now_ps)
 	next_length = 0;
 	open_phase = true;
 	begin_ps = now_ps;
+	disk_at_begin = *io_disk();
 	for (unsigned int i = 0; i < SCHED_MAX_VCPUS; i++)
 		if (machine.vcpu[i])
 			vcpu_snapshot(machine.vcpu[i], now_ps, &at_begin[i]);
@@ -100,6 +103,19 @@ static void put_vcpu(unsigned int i, bool first, uint64_t now_ps)
 		(now.stall_ps - was->stall_ps) / PS_PER_NS, now.l1_misses - was->l1_misses,
 		now.l2_misses - was->l2_misses, now.llc_misses[TIER_DRAM] - was->llc_misses[TIER_DRAM],
 		now.llc_misses[TIER_PMEM] - was->llc_misses[TIER_PMEM]);
+}
+
+static void put_disk(void)
+{
+	static const char *const ops[DISK_OPS] = {"read", "write", "flush"};
+	const struct disk *now = io_disk();
+
+	fprintf(file, "],\"disk\":{");
+	for (int op = 0; op < DISK_OPS; op++)
+		fprintf(file, "\"%s_requests\":%" PRIu64 ",\"%s_bytes\":%" PRIu64 ",", ops[op],
+			now->requests[op] - disk_at_begin.requests[op], ops[op],
+			now->bytes[op] - disk_at_begin.bytes[op]);
+	fprintf(file, "\"queued_ns\":%" PRIu64 "}", (now->queued_ps - disk_at_begin.queued_ps) / PS_PER_NS);
 }
 
 static void end(uint64_t now_ps)
@@ -136,8 +152,14 @@ static void end(uint64_t now_ps)
 			now.media_read - was.media_read, media_write,
 			writes ? media_write / (double)(writes * 64) : 0.0, (now.queued_ps - was.queued_ps) / PS_PER_NS);
 	}
-	fprintf(file, "]}\n");
+	put_disk();
+	fprintf(file, "}\n");
 	check_written();
+}
+
+const char *phase_name(void)
+{
+	return open_phase ? name : "";
 }
 
 void phase_mark(unsigned int index, unsigned int op, unsigned int arg)

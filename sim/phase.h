@@ -12,6 +12,9 @@ int phase_open(const char *path, bool host_time);
 /* A mark that vCPU `index` executed: the operation and argument of tmmark.h. */
 void phase_mark(unsigned int index, unsigned int op, unsigned int arg);
 
+/* The phase that is open, "" for none. */
+const char *phase_name(void);
+
 /* Writes the exit event and closes the file. */
 void phase_close(void);
 

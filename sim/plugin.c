@@ -14,6 +14,8 @@
 #include "sim/io.h"
 #include "sim/phase.h"
 #include "sim/memory.h"
+#include "sim/progress.h"
+#include "sim/sample.h"
 #include "sim/sched.h"
 #include "sim/shim.h"
 #include "sim/threads.h"
@@ -36,6 +38,9 @@ __attribute__((constructor)) static void choose_version(void)
 }
 
 TMSIM_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
+
+/* One sample for that many LLC misses, unless sample-period= says otherwise. */
+enum { SAMPLE_PERIOD = 1000 };
 
 /* Strict mode's wall clock begins at 2024-01-01 00:00 UTC. */
 #define STRICT_WALL_S UINT64_C(1704067200)
@@ -194,6 +199,11 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 
 static void on_qemu_exit(qemu_plugin_id_t id, void *data)
 {
+	progress_end();
+	if (!sample_close()) {
+		fprintf(stderr, "tmsim: cannot write the samples (disk full?)\n");
+		_exit(1);
+	}
 	phase_close();
 }
 
@@ -208,14 +218,24 @@ static uint32_t find_store_bit(void)
 
 /* What the plugin's arguments say, beside the profile. */
 static struct {
-	const char *stats;
-	bool strict;
+	const char *stats, *samples;
+	bool strict, progress;
+	uint32_t sample_period;
 } options;
+
+static int take_switch(const char *name, const char *value, bool *on, char *err, size_t size)
+{
+	*on = !strcmp(value, "on");
+	if (*on || !strcmp(value, "off"))
+		return 0;
+	snprintf(err, size, "%s=%s: want %s=on or %s=off", name, value, name, name);
+	return -1;
+}
 
 /* Reads one plugin argument "key=value"; 0, or -1 with one line in err. */
 static int take_argument(char *arg, char *err, size_t size)
 {
-	char *value = strchr(arg, '='), *set;
+	char *value = strchr(arg, '='), *set, *end;
 
 	if (!value) {
 		snprintf(err, size, "option '%s' has no value", arg);
@@ -228,11 +248,21 @@ static int take_argument(char *arg, char *err, size_t size)
 		options.stats = value;
 		return 0;
 	}
-	if (!strcmp(arg, "strict")) {
-		options.strict = !strcmp(value, "on");
-		if (options.strict || !strcmp(value, "off"))
+	if (!strcmp(arg, "strict"))
+		return take_switch(arg, value, &options.strict, err, size);
+	if (!strcmp(arg, "progress"))
+		return take_switch(arg, value, &options.progress, err, size);
+	if (!strcmp(arg, "samples")) {
+		options.samples = value;
+		return 0;
+	}
+	if (!strcmp(arg, "sample-period")) {
+		unsigned long long n = strtoull(value, &end, 10);
+
+		options.sample_period = (uint32_t)n;
+		if (value[0] >= '0' && value[0] <= '9' && !*end && n >= 1 && n <= UINT64_C(1) << 31)
 			return 0;
-		snprintf(err, size, "strict=%s: want strict=on or strict=off", value);
+		snprintf(err, size, "sample-period=%s: want a number of LLC misses, 1 to 2147483648", value);
 		return -1;
 	}
 	if (!strcmp(arg, "pmem")) {
@@ -250,7 +280,7 @@ static int take_argument(char *arg, char *err, size_t size)
 		snprintf(err, size, "set=%s: want set=KEY:VALUE", value);
 		return -1;
 	}
-	snprintf(err, size, "unknown option '%s'; known are profile=, stats=, pmem=, set=, strict=", arg);
+	snprintf(err, size, "unknown option '%s'; known are profile=, stats=, pmem=, set=, strict=, progress=, samples=, sample-period=", arg);
 	return -1;
 }
 
@@ -342,6 +372,12 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 		fprintf(stderr, "tmsim: cannot write the statistics file '%s': %m\n", options.stats);
 		return -1;
 	}
+	if (options.samples && sample_file(options.samples)) {
+		fprintf(stderr, "tmsim: cannot write the samples to '%s': %m\n", options.samples);
+		return -1;
+	}
+	if (options.samples || options.sample_period)
+		sample_set_period(options.sample_period ? options.sample_period : SAMPLE_PERIOD);
 	if (trace && sched_trace(trace)) {
 		fprintf(stderr, "tmsim: cannot write TMSIM_TRACE=%s: %m\n", trace);
 		return -1;
@@ -356,6 +392,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	threads_start();
 	shim_start(options.strict ? STRICT_WALL_S : 0);
 	watchdog_start();
+	if (options.progress)
+		progress_start();
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
 	qemu_plugin_register_vcpu_idle_cb(id, on_idle);
 	qemu_plugin_register_vcpu_resume_cb(id, on_resume);

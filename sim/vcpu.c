@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "sim/memory.h"
+#include "sim/sample.h"
 
 struct machine machine;
 
@@ -147,6 +148,7 @@ static uint64_t fetch(struct vcpu *v, enum tier_id tier, uint32_t line, bool sto
 	stall = read_line(v, tier, line, now_ps, stream, &interval);
 	if (stream)
 		stall = pace(&v->stream_ps, now_ps, interval, stall);
+	sample_miss((unsigned int)v->actor->id, line, tier, store, now_ps, stall);
 	return stall + fill_llc(v, line, false, now_ps);
 }
 
@@ -243,7 +245,7 @@ void vcpu_flush(struct vcpu *v, bool drop)
 	bool dirty;
 
 	if (v->stored_from != v->stored_to)
-		s = v->stored[v->stored_from++ % STORED_LINES];
+		s = v->stored[--v->stored_to % STORED_LINES];
 	clean_l1(v, s.vline, drop);
 	dirty = cache_clean(&v->l2, s.line);
 	dirty |= cache_clean(&machine.llc, s.line);

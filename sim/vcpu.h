@@ -35,7 +35,7 @@ struct vcpu {
 	uint64_t stream_ps, nt_ps, clwb_ps;
 	uint64_t
 		safe_ps; /* when all lines written past the caches or flushed are safe from a power failure */
-	struct stored_line stored[STORED_LINES]; /* since the last store fence, in a ring */
+	struct stored_line stored[STORED_LINES]; /* since the last store fence: a stack in a ring */
 	unsigned int stored_from, stored_to;
 	struct stored_line last_stored;
 	bool fenced;		       /* a fence since the last miss: the next one depends on it */
@@ -78,7 +78,7 @@ void vcpu_nt_store(struct vcpu *v, uint32_t info, uint64_t vaddr);
 void vcpu_store_fence(struct vcpu *v);
 
 /*
- * clwb (drop: clflush, clflushopt). TCG shows no address for these; it is taken to be that of the oldest line stored to
+ * clwb (drop: clflush, clflushopt). TCG shows no address for these; it is taken to be that of the newest line stored to
  * since the last store fence that was not flushed yet, or of the last line stored to.
  */
 void vcpu_flush(struct vcpu *v, bool drop);

@@ -42,7 +42,7 @@ CLOCK = "clocksource=hpet tsc=unstable"
 
 
 def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus=2, pmem_mib=0, cpu="max,-tsc,-erms,-fsrm", append=CLOCK,
-        seed=1, plugin="", preload=True, qemu=(), timeout=240):
+        seed=1, plugin="", preload=True, qemu=(), environment=None, timeout=240):
     """Boots a guest that runs script with /bin/sh; returns a Guest. extra: more programs, {name: path}."""
     files = {"tm": (0o40755, b""), "tm/bin": (0o40755, b""), "tm/lib": (0o40755, b""), "tm/run": (0o100755, script.encode())}
     for p in programs:
@@ -66,6 +66,6 @@ def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus
         args += ["-object", f"memory-backend-ram,id=pmem0,size={pmem_mib}M", "-device", "nvdimm,memdev=pmem0,id=nv1"]
         plugin = ",pmem=pmem0" + plugin
     args += ["-plugin", f"{SIM},profile={PROFILE},stats={folder}/stats.json{plugin}", *qemu]
-    env = dict(os.environ, **({"LD_PRELOAD": str(SIM)} if preload else {}))
+    env = dict(os.environ, **(environment or {}), **({"LD_PRELOAD": str(SIM)} if preload else {}))
     done = subprocess.run(args, env=env, capture_output=True, text=True, timeout=timeout)
     return Guest(folder, done.returncode, done.stderr)

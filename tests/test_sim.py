@@ -1,5 +1,10 @@
 """The simulator under stock QEMU: simulated time in a real guest, where accesses go, marks, and what it refuses."""
-import json
+import concurrent.futures
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +105,73 @@ def test_unknown_pmem_backend_ends_the_run(tmp_path):
     guest = simvm.run(tmp_path, "tmmark begin x\ntmmark end", plugin=",pmem=nosuch")
     assert guest.status != 0
     assert "pmem=nosuch: the machine has no memory backend of that id" in guest.stderr
+
+
+def test_sampling_unit_takes_every_nth_miss(tmp_path):
+    script = """
+tmmark model on
+tmmark begin work
+dd if=/dev/zero of=/dev/shm/x bs=1M count=24 2>/dev/null
+tmmark end
+"""
+    guest = simvm.run(tmp_path, script, plugin=f",samples={tmp_path}/samples.csv,sample-period=100")
+    lines = (tmp_path / "samples.csv").read_text().splitlines()
+    assert lines[0] == "time_ns,vcpu,block,offset,tier,store,latency_ns"
+    samples = [line.split(",") for line in lines[1:]]
+    phase = guest.phase("work")
+    inside = [s for s in samples if phase["begin_ns"] <= int(s[0]) <= phase["end_ns"]]
+    misses = sum(v["llc_misses_dram"] + v["llc_misses_pmem"] for v in phase["vcpus"])
+    assert misses > 100_000 and abs(len(inside) - misses / 100) <= 2
+    assert {s[4] for s in inside} == {"dram"} and {s[2].split("/")[-1] for s in inside} <= {"pc.ram", "rootmem"}
+    assert all(int(s[3]) % 64 == 0 for s in inside) and {s[5] for s in inside} == {"0", "1"}
+    assert any(80 <= int(s[6]) <= 110 for s in inside)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "3000000000"])
+def test_bad_sample_period_is_refused(tmp_path, value):
+    guest = simvm.run(tmp_path, "exit 0", plugin=f",sample-period={value}")
+    assert guest.status != 0 and f"sample-period={value}: want a number of LLC misses" in guest.stderr
+
+
+def vcpu_thread(folder):
+    """Process and thread id of vCPU 0 of the QEMU that works in folder, None before it is there."""
+    for proc in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(folder).encode() in (proc / "cmdline").read_bytes():
+                for task in (proc / "task").iterdir():
+                    if (task / "comm").read_text().strip() == "CPU 0/TCG":
+                        return int(proc.name), int(task.name)
+        except OSError:
+            pass
+    return None
+
+
+def test_watchdog_ends_a_simulation_that_has_stopped(tmp_path):
+    """The host stops one vCPU's thread for good, with ptrace."""
+    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+    ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    seize, interrupt, wall = 0x4206, 0x4207, 0x40000000
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        run = pool.submit(simvm.run, tmp_path, "while :; do :; done", qemu=("-name", "debug-threads=on"), environment={"TMSIM_WATCHDOG_S": "5"})
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "console.log").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(3)
+        pid, thread = vcpu_thread(tmp_path)
+        try:
+            assert ptrace(seize, thread, None, None) == 0 and ptrace(interrupt, thread, None, None) == 0, os.strerror(ctypes.get_errno())
+            os.waitpid(thread, wall)  # it has stopped
+            os.waitpid(thread, wall)  # it has ended: until its tracer knows, the process stays
+            guest = run.result(60)
+        finally:
+            if not run.done():
+                os.kill(pid, signal.SIGKILL)
+    assert guest.status == 1
+    assert "tmsim: no simulated progress for 5 s" in guest.stderr
+    assert len([line for line in guest.stderr.splitlines() if line.startswith("tmsim: vCPU")]) == 2, guest.stderr
+    assert "tmsim: main loop" in guest.stderr
+
+
+def test_progress_tells_where_it_is(tmp_path):
+    guest = simvm.run(tmp_path, "tmmark begin nap\ni=0; while [ $i -lt 300000 ]; do i=$((i+1)); done\ntmmark end", plugin=",progress=on")
+    assert "million instructions/s" in guest.stderr and "phase nap" in guest.stderr
