@@ -41,6 +41,26 @@ static void shipped_profile(void **state)
 	assert_true(p.llc_kib == 8192);
 }
 
+static void every_shipped_profile(void **state)
+{
+	static const char *const names[] = {"optane-100", "optane-200",	 "cxl-asic",
+					    "cxl-fpga",	  "numa-remote", "dram-only"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct profile p;
+		char path[64], err[300] = "";
+
+		snprintf(path, sizeof(path), "sim/profiles/%s.conf", names[i]);
+		if (profile_load(&p, path, err, sizeof(err)))
+			fail_msg("%s", err);
+		assert_string_equal(p.name, names[i]);
+		/* only the device differs */
+		assert_true(p.ns_per_instruction == 0.4 && p.llc_kib == 2048);
+		assert_true(p.tier[TIER_DRAM].random_ns == 101.5);
+		assert_true(p.tier[TIER_PMEM].random_ns + p.tier[TIER_PMEM].remote_ns >= 101.5);
+	}
+}
+
 static void mistakes(void **state)
 {
 	struct profile p;
@@ -62,6 +82,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shipped_profile),
+		cmocka_unit_test(every_shipped_profile),
 		cmocka_unit_test(mistakes),
 	};
 
