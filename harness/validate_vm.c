@@ -121,8 +121,9 @@ static void command_line(struct arguments *a, const struct probe_vm *vm, const s
 	arguments_add(a, "-serial");
 	arguments_add(a, "file:%s/results.log", vm->dir);
 	arguments_add(a, "-plugin");
-	arguments_add(a, "%s,profile=%s,stats=%s/stats.jsonl,pmem=pmem0%s", qemu_escaped(e[1], v->plugin),
-		      qemu_escaped(e[2], v->profile), qemu_escaped(e[3], vm->dir), vm->settings);
+	arguments_add(a, "%s,profile=%s,stats=%s/stats.jsonl,pmem=pmem0,strict=on%s",
+		      qemu_escaped(e[1], v->plugin), qemu_escaped(e[2], v->profile),
+		      qemu_escaped(e[3], vm->dir), vm->settings);
 }
 
 int probe_vm_start(struct probe_vm *vm, const struct validation *v, int cpu)

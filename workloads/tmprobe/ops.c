@@ -97,18 +97,18 @@ void chase(const unsigned char *base, uint64_t lines, uint64_t count, uint64_t *
 	*at = i;
 }
 
-double latency_random(const unsigned char *base, uint64_t lines, uint64_t count)
+double latency_random(const unsigned char *base, uint64_t lines, uint64_t count, uint64_t *at)
 {
-	uint64_t at = 1;
+	uint64_t other = 1;
 	double begin, loop;
 
-	chase(base, 1, count / 8, &at);
+	chase(base, 1, count / 8, &other);
 	begin = seconds();
-	chase(base, 1, count, &at);
+	chase(base, 1, count, &other);
 	loop = seconds() - begin;
-	chase(base, lines, count / 8, &at);
+	chase(base, lines, count / 8, at);
 	begin = seconds();
-	chase(base, lines, count, &at);
+	chase(base, lines, count, at);
 	return (seconds() - begin - loop) / (double)count * 1e9;
 }
 

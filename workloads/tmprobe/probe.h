@@ -57,9 +57,9 @@ void op_run(enum op op, unsigned char *p, uint64_t n);
 
 /*
  * Latencies: count accesses, each issued when the last is done; returns ns per access, the loop's own time subtracted.
- * lines: size of the area in lines, a power of two.
+ * lines: size of the area in lines, a power of two; *at: where the chase stands.
  */
-double latency_random(const unsigned char *base, uint64_t lines, uint64_t count);
+double latency_random(const unsigned char *base, uint64_t lines, uint64_t count, uint64_t *at);
 double latency_sequential(const unsigned char *base, uint64_t lines, uint64_t count);
 double latency_nt(unsigned char *base, uint64_t lines, uint64_t count);
 double latency_clwb(unsigned char *base, uint64_t lines, uint64_t count);

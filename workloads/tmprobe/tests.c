@@ -37,12 +37,13 @@ static int latency(const struct settings *s, const struct area *a)
 
 	for (int i = 0; i < 4; i++) {
 		struct figure f = {.test = "latency", .op = names[i], .threads = 1, .unit = "ns"};
+		uint64_t at = 1;
 
 		if (i == 3 && !op_usable(OP_CLWB))
 			continue;
 		mark_measure(s, &f, true);
 		if (i == 0)
-			f.value = latency_random(a->base, lines, COUNT_READS);
+			f.value = latency_random(a->base, lines, COUNT_READS, &at);
 		else if (i == 1)
 			f.value = latency_sequential(a->base, lines, COUNT_READS);
 		else if (i == 2)
@@ -152,7 +153,7 @@ static int working_set(const struct settings *s, const struct area *a)
 		/* Once through what caches may hold, so that they do. */
 		chase(a->base, lines, lines < 65536 ? 2 * lines : 65536, &at);
 		mark_measure(s, &f, true);
-		f.value = latency_random(a->base, lines, COUNT_READS);
+		f.value = latency_random(a->base, lines, COUNT_READS, &at);
 		mark_measure(s, &f, false);
 		report_figure(s, &f);
 	}
