@@ -129,4 +129,4 @@ def test_memory_mode_is_fast_where_the_dram_holds_it(tmp_path):
     guest = simvm.run(tmp_path, SCRIPT % ("chase", ""), programs=PROGRAMS, pmem_mib=64, plugin=",set=memory_mode_dram_mib:8")
     got = figures(guest)
     assert got[1, "chase", "read", 1, 4 << 20] < 130  # DRAM holds it all, the LLC a half
-    assert got[1, "chase", "read", 1, 32 << 20] > 305  # both tiers, one after the other
+    assert got[1, "chase", "read", 1, 32 << 20] > 200  # most lines are not there, and cost both

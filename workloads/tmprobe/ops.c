@@ -83,8 +83,10 @@ void op_run(enum op op, unsigned char *p, uint64_t n)
 /*
  * The next line is computed from the last and from what was read (zero), so an access cannot start before the last is
  * done, and no prefetcher knows it. The generator has full period (a = 1 mod 4, c odd): no line comes twice before all have.
+ * Not inlined: the loop on one line, which is subtracted, must be the same instructions.
  */
-void chase(const unsigned char *base, uint64_t lines, uint64_t count, uint64_t *at)
+__attribute__((noinline, noclone)) void chase(const unsigned char *base, uint64_t lines, uint64_t count,
+					      uint64_t *at)
 {
 	uint64_t i = *at, mask = lines - 1;
 
@@ -113,7 +115,8 @@ double latency_random(const unsigned char *base, uint64_t lines, uint64_t count,
 }
 
 /* Lines in turn, with a fence so that only one is read at a time. stride 0: always the same line. */
-static double fenced_reads(const unsigned char *base, uint64_t lines, uint64_t count, uint64_t stride)
+__attribute__((noinline, noclone)) static double fenced_reads(const unsigned char *base, uint64_t lines,
+							      uint64_t count, uint64_t stride)
 {
 	uint64_t i = 0;
 	double begin = seconds();
