@@ -179,7 +179,7 @@ static int write_page(const struct validation *v, const struct findings *f, cons
 		 "simulated guest with %d "
 		 "vCPUs under QEMU %s, profile `%s`, seed %d. Three VMs: `six` (the profile as it is), `one` "
 		 "(`pmem_dimms=1`), "
-		 "`remote` (with the remote keys set, see below).\n\n"
+		 "`remote` (a remote link of 61 ns, 22.3 and 7.7 GB/s).\n\n"
 		 "Measured: J. Yang et al., FAST 2020, as its authors released the data (figures 2, 4, 9 and "
 		 "17). Bounds: mean error at "
 		 "most %.0f %%, worst at most %.0f %%; amplification from 1 KiB up. `numa-*` is another "

@@ -57,7 +57,7 @@ void tier_init(struct tier *t, const struct tier_profile *p, double quantum_ns)
 	if (p->remote_write_gbps > 0)
 		t->link_write_ps = (uint32_t)per_line_ps(p->remote_write_gbps);
 	t->depth = (uint32_t)(256.0 * (double)t->miss_ps / (double)t->stream_ps);
-	t->whole_lines = p->whole_lines != 0;
+	t->whole_lines = p->whole_lines != 0 && p->line_bytes <= 4096; /* a bit per 64 bytes */
 	t->internal_bytes = (uint32_t)unit;
 	while ((64u << t->unit_shift) < (unsigned int)p->line_bytes)
 		t->unit_shift++;

@@ -61,11 +61,14 @@ struct vcpu *vcpu_get(unsigned int index)
 	return v;
 }
 
-/* Whether this miss continues a stream: the next or the previous line of one of the last misses. */
+/*
+ * Whether this miss continues a stream: at most STREAM_GAP lines after or before one of the last misses. The lines in between
+ * may have been in a cache, and prefetchers follow those too.
+ */
 static bool in_stream(struct vcpu *v, uint32_t line)
 {
 	for (unsigned int i = 0; i < STREAMS; i++) {
-		if (line - v->stream_line[i] + 1 <= 2) {
+		if (line - v->stream_line[i] + STREAM_GAP <= 2 * STREAM_GAP) {
 			v->stream_line[i] = line;
 			return true;
 		}

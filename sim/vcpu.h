@@ -12,7 +12,7 @@
 #include "sim/sched.h"
 #include "sim/tier.h"
 
-enum { STREAMS = 16, L1_MAX_LINES = 16384, STORED_LINES = 64 };
+enum { STREAMS = 16, STREAM_GAP = 4, L1_MAX_LINES = 16384, STORED_LINES = 64 };
 
 struct vcpu_counters {
 	uint64_t instructions, stall_ps;
