@@ -176,6 +176,28 @@ static void percentiles(void **state)
 	free(t);
 }
 
+static void percentiles_move_with_the_latencies(void **state)
+{
+	struct op_stats *s = malloc(sizeof(*s)), *t = malloc(sizeof(*t));
+
+	op_stats_init(s);
+	op_stats_init(t);
+	for (uint64_t i = 0; i < 10000; i++) {
+		uint64_t latency = 500000 + i * 20;
+
+		op_stats_add(s, latency, 1);
+		op_stats_add(t, latency + latency / 1000, 1);
+	}
+	for (int percent = 5; percent < 100; percent += 5) {
+		double a = (double)op_stats_percentile(s, percent), b = (double)op_stats_percentile(t, percent);
+
+		assert_true(fabs(a / (500000 + 2000.0 * percent) - 1) < 0.0005);
+		assert_true(fabs(b / a - 1.001) < 0.0005);
+	}
+	free(s);
+	free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +205,7 @@ int main(void)
 		cmocka_unit_test(zipf_has_its_frequencies), cmocka_unit_test(uniform_covers_evenly),
 		cmocka_unit_test(sequences_cover_once),	    cmocka_unit_test(more_connections_than_keys),
 		cmocka_unit_test(requests_for_a_share),	    cmocka_unit_test(percentiles),
+		cmocka_unit_test(percentiles_move_with_the_latencies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

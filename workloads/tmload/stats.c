@@ -67,11 +67,16 @@ uint64_t op_stats_percentile(const struct op_stats *s, double percent)
 	if (s->count == 0)
 		return 0;
 	for (unsigned i = 0; i < HIST_SLOTS; i++) {
-		seen += s->hist.slot[i];
-		if (seen > 0 && (double)seen >= want) {
-			uint64_t top = slot_top(i);
-			return top < s->max_ns ? top : s->max_ns;
+		uint64_t here = s->hist.slot[i];
+
+		if (here && (double)(seen + here) >= want) {
+			uint64_t low = i ? slot_top(i - 1) + 1 : 0, high = slot_top(i);
+
+			low = low > s->min_ns ? low : s->min_ns;
+			high = high < s->max_ns ? high : s->max_ns;
+			return low + (uint64_t)((double)(high - low) * (want - (double)seen) / (double)here);
 		}
+		seen += here;
 	}
 	return s->max_ns;
 }
