@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the guest: build/guest/root.img (ext4), vmlinuz, initrd.img and kernel-version, from Debian packages.
+# Makes the guest: build/guest/root.img (ext4), vmlinuz, initrd.img, kernel-version and packages (name and version of every
+# package in it), from Debian packages.
 # Usage: build.sh RECIPE_DIR OUT_DIR. Needs root (or sudo), mmdebstrap, mke2fs and cpio; no loop devices, no mounts.
 # The same packages give the same bytes: fixed times, UUIDs and order.
 set -eu
@@ -35,9 +36,14 @@ mmdebstrap --mode=root --variant=essential --format=directory --include="$includ
 }
 
 mkdir -p "$work/kernel"
+{
+    dpkg-query --admindir="$work/root/var/lib/dpkg" -W -f '${Package} ${Version}\n'
+    dpkg-deb -W --showformat '${Package} ${Version}\n' "$work"/root/var/cache/linux-image-*.deb
+} | sort >"$out/packages"
 dpkg-deb -x "$work"/root/var/cache/linux-image-*.deb "$work/kernel"
 rm -rf "$work"/root/var/cache/linux-image-*.deb "$work"/root/var/cache/apt "$work"/root/var/lib/apt/lists/* \
-    "$work"/root/var/log/* "$work"/root/boot
+    "$work"/root/var/log/* "$work"/root/boot "$work"/root/etc/apt/sources.list* "$work"/root/etc/resolv.conf
+echo guest >"$work/root/etc/hostname" # not this machine's
 version=$(basename "$work"/kernel/lib/modules/*)
 say "kernel $version"
 
@@ -59,10 +65,19 @@ done <"$work/modules" >"$work/initrd/modules/order"
 find "$work/initrd" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 (cd "$work/initrd" && find . | sort | cpio --quiet --reproducible -o -H newc -R 0:0) >"$out/initrd.img"
 
+# The kernel decides by a file's times whether to write its inode when it is read, so they are all fixed: mke2fs copies what
+# touch can set, debugfs sets the others.
+find "$work/root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 size_mib=$(($(du -sm "$work/root" | cut -f1) * 5 / 4 + 64))
 rm -f "$out/root.img"
 mke2fs -q -F -t ext4 -b 4096 -O ^has_journal,^metadata_csum -m 0 -E hash_seed=7469657a-6d65-6d74-6965-726d656d0001,root_owner=0:0 \
     -U 7469657a-6d65-6d74-6965-726d656d0000 -d "$work/root" "$out/root.img" "$(((size_mib + 127) / 128 * 128))M" >/dev/null
+(cd "$work/root" && find . -printf 'sif "/%P" atime @'"$SOURCE_DATE_EPOCH"'\nsif "/%P" ctime @'"$SOURCE_DATE_EPOCH"'\n') >"$work/times"
+debugfs -w -f "$work/times" "$out/root.img" >/dev/null 2>"$work/log"
+if grep -v '^debugfs ' "$work/log" >&2; then
+    say "debugfs could not set the times: see above"
+    exit 1
+fi
 cp "$work/kernel/boot/vmlinuz-$version" "$out/vmlinuz"
 echo "$version" >"$out/kernel-version"
 chroot "$work/root" redis-server --version >"$out/redis-version"
