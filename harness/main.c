@@ -14,6 +14,7 @@ static const struct {
 	{"list", "the scenarios and the recorded runs", command_list},
 	{"figure", "draw a figure of a recorded run", command_figure},
 	{"validate", "the simulator's memory model against measurements", command_validate},
+	{"gate", "say whether this tree is slower than the reference", command_gate},
 };
 
 void default_db(char *out)
@@ -29,7 +30,7 @@ static void usage(FILE *f)
 	fprintf(f, "usage: tmbench COMMAND ...; COMMAND --help tells more\n");
 	for (i = 0; i < COUNT(commands); i++)
 		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].help);
-	fprintf(f, "exit status: 0 ok, 1 failure, 2 usage, 130 interrupted\n");
+	fprintf(f, "exit status: 0 ok, 1 failure, 2 usage, 3 regression, 130 interrupted\n");
 }
 
 int main(int argc, char **argv)
@@ -49,7 +50,7 @@ int main(int argc, char **argv)
 		if (i < COUNT(commands))
 			code = commands[i].run(argc - 1, argv + 1);
 		else
-			complain("unknown command '%s'; there are: run report list figure validate", argv[1]);
+			complain("unknown command '%s'; there are: run report list figure validate gate", argv[1]);
 	}
 	if (fflush(stdout) || ferror(stdout)) {
 		complain("cannot write the output: %s", strerror(errno));

@@ -79,7 +79,7 @@ static void child(const struct spawn *s, pid_t parent, int report)
 	if (s->err && s->out && strcmp(s->err, s->out) == 0) {
 		if (dup2(1, 2) < 0)
 			goto fail;
-	} else if (redirect(s->err, 2)) {
+	} else if (!s->inherit_err && redirect(s->err, 2)) {
 		goto fail;
 	}
 	if (s->preload)
@@ -137,6 +137,29 @@ void proc_end(pid_t pid, double grace)
 	kill(-pid, SIGKILL);
 	while (got == 0 || (got < 0 && errno == EINTR))
 		got = waitpid(pid, NULL, 0);
+}
+
+int proc_run(const struct spawn *s)
+{
+	pid_t pid = proc_start(s);
+	pid_t got = 0;
+	int status;
+
+	if (pid < 0)
+		return pid;
+	while (got == 0) {
+		usleep(20000);
+		if (proc_interrupted) {
+			proc_end(pid, 10);
+			return EXIT_SIGNAL;
+		}
+		got = waitpid(pid, &status, WNOHANG);
+		if (got < 0 && errno == EINTR)
+			got = 0;
+	}
+	if (got < 0)
+		return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int proc_capture(char *const *argv, char *out, size_t size)

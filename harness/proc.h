@@ -10,6 +10,7 @@ struct spawn {
 	char *const *argv;     /* argv[0] is looked up in PATH */
 	const char *out, *err; /* files, truncated; NULL: /dev/null; err equal to out: the same file */
 	const char *preload;   /* LD_PRELOAD of the child, or NULL */
+	bool inherit_err;      /* standard error is this program's, err is not looked at */
 	int cpu;	       /* host CPU to run on, -1: any */
 };
 
@@ -18,6 +19,9 @@ pid_t proc_start(const struct spawn *s);
 
 /* End a child's whole process group (SIGTERM, after GRACE seconds SIGKILL) and reap it. */
 void proc_end(pid_t pid, double grace);
+
+/* Run a child to its end; an interrupt ends it, which is EXIT_SIGNAL. Exit status (128 and the signal), or -errno. */
+int proc_run(const struct spawn *s);
 
 /* Run a command to its end, stdout and stderr into OUT (cut off at SIZE). Exit status, or -errno. */
 int proc_capture(char *const *argv, char *out, size_t size);

@@ -4,7 +4,7 @@ PROGRAMS    += $(BUILD)/bin/tmbench
 
 $(BUILD)/bin/tmbench: $(TMBENCH_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lsqlite3 -ljansson -linih -lm
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lsqlite3 -ljansson -linih $(shell pkg-config --libs gsl) -lm
 
 $(BUILD)/obj/harness/schema.o: results/schema.sql
 
@@ -23,3 +23,8 @@ report: $(BUILD)/bin/tmbench
 .PHONY: validate-sim
 validate-sim: all guest
 	$(BUILD)/bin/tmbench validate $(if $(VALIDATE_DATA),--data $(VALIDATE_DATA)) $(VALIDATE_OPTIONS)
+
+## gate: a short Redis run against results/gate.reference; fails (3) when latency regresses (GATE_OPTIONS='--accept "why"')
+.PHONY: gate
+gate: all guest
+	@$(BUILD)/bin/tmbench gate $(GATE_OPTIONS)

@@ -16,8 +16,8 @@ import pytest
 REPO = Path(__file__).resolve().parent.parent
 TMBENCH = REPO / "build/bin/tmbench"
 FAKE = REPO / "tests/fixtures/fake-qemu"
-PARTS = ["bin/tiermem", "bin/tmmark", "bin/tmload", "lib/libtiermem-preload.so", "lib/libtmsim.so", "guest/vmlinuz",
-         "guest/initrd.img", "guest/root.img"]
+PARTS = ["stripped/bin/tiermem", "stripped/bin/tmmark", "stripped/bin/tmload", "stripped/lib/libtiermem-preload.so", "bin/tmload",
+         "lib/libtmsim.so", "guest/vmlinuz", "guest/initrd.img", "guest/root.img"]
 
 
 class Bench:
