@@ -16,6 +16,7 @@
 #define GATE_MAX_PRINT 24
 #define GATE_NOISE     0.1  /* percent: a smaller change of a median is not worth a line */
 #define GATE_P	       0.01 /* of the paired t-test, one-sided */
+#define GATE_P_AGAIN   0.05 /* of the second look */
 
 #define EXIT_REGRESSION 3
 

@@ -4,7 +4,9 @@
 #include "harness/proc.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sqlite3.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -77,6 +79,49 @@ static int take_phase(struct gate_set *set, sqlite3_stmt *st, int background, co
 	return 0;
 }
 
+/* To 12 digits: the last bits of exp and log depend on the CPU that this runs on. */
+static double rounded(double v)
+{
+	char s[40];
+
+	snprintf(s, sizeof(s), "%.12g", v);
+	return strtod(s, NULL);
+}
+
+/*
+ * Append the geometric mean over all configs and phases as the row "all all": what chance does to single phases averages out
+ * there, so that a small slow-down of everything shows first. Left out for counters that are 0 somewhere.
+ */
+static void take_all(struct gate_set *set, int count)
+{
+	static const char *const names[] = {"ops", "mean", "server_instructions_per_op", "llc_misses_pmem",
+					    "llc_misses_dram"};
+	size_t m;
+
+	for (m = 0; m < COUNT(names); m++) {
+		double sum[GATE_MAX_SEEDS] = {0};
+		struct gate_row *row;
+		int i, k, n = 0;
+
+		for (i = 0; i < set->n; i++) {
+			const struct gate_row *r = &set->rows[i];
+
+			if (strcmp(r->metric, names[m]) != 0 || !strcmp(r->config, "all"))
+				continue;
+			n++;
+			for (k = 0; k < count; k++)
+				sum[k] += log(r->v[set->seeds + k]);
+		}
+		for (k = 0; k < count && isfinite(sum[k]); k++)
+			;
+		if (n < 2 || k < count)
+			continue;
+		row = gate_add(set, "all", "all", names[m]);
+		for (k = 0; k < count; k++)
+			row->v[set->seeds + k] = rounded(exp(sum[k] / n));
+	}
+}
+
 int gate_take(struct gate_set *set, const char *path, int background, int count)
 {
 	static const char names[] =
@@ -106,6 +151,8 @@ int gate_take(struct gate_set *set, const char *path, int background, int count)
 		complain("the database %s has no run of the gate", path);
 		code = EXIT_FAIL;
 	}
+	if (!code)
+		take_all(set, count);
 	set->seeds += count;
 out:
 	sqlite3_finalize(phases);

@@ -180,6 +180,16 @@ static void *named_section(struct scenario *s, const char *section, bool create,
 	return NULL;
 }
 
+/* Remember a key for the simulator, which knows its keys itself. NULL, or what is wrong with it. */
+static const char *sim_setting(struct scenario *s, const char *name, const char *value)
+{
+	if (s->n_sim_settings == MAX_SETTINGS || strlen(name) + strlen(value) + 2 > TEXT_LEN ||
+	    strpbrk(name, ", ") || strpbrk(value, ", "))
+		return "too many, too long, or with a comma";
+	sprintf(s->sim_settings[s->n_sim_settings++], "%s:%s", name, value);
+	return NULL;
+}
+
 /* Set a key of a section. NULL, or a message about what is wrong (in MSG of 320 bytes). */
 static const char *assign(struct scenario *s, const char *section, const char *name, const char *value,
 			  bool create, char *msg)
@@ -195,6 +205,11 @@ static const char *assign(struct scenario *s, const char *section, const char *n
 			snprintf(msg, 320, "unknown section [%s]", section);
 			return msg;
 		}
+	} else if (!strcmp(section, "sim")) {
+		problem = sim_setting(s, name, value);
+		if (problem)
+			snprintf(msg, 320, "[sim] %s = %s: %s", name, value, problem);
+		return problem ? msg : NULL;
 	} else if (!strcmp(section, "config") || !strcmp(section, "phase") || !strcmp(section, "variant")) {
 		snprintf(msg, 320, "section [%s] needs a name, as in [%s NAME]", section, section);
 		return msg;
@@ -324,15 +339,6 @@ int scenario_set(struct scenario *s, const char *assignment)
 	}
 	*dot = '\0';
 	text_add(&s->overrides, "%s\n", assignment);
-	if (strcmp(section, "sim") == 0) {
-		if (s->n_sim_settings == MAX_SETTINGS || strlen(dot + 1) + strlen(eq) >= TEXT_LEN ||
-		    strpbrk(assignment, ", ")) {
-			complain("--set %s: too many, too long, or with a comma", assignment);
-			return EXIT_USAGE;
-		}
-		sprintf(s->sim_settings[s->n_sim_settings++], "%s:%s", dot + 1, eq + 1);
-		return 0;
-	}
 	if (strchr(section, '.'))
 		*strchr(section, '.') = ' ';
 	if (assign(s, section, dot + 1, eq + 1, false, msg)) {

@@ -61,7 +61,7 @@ struct scenario {
 	struct phase phases[MAX_PHASES];
 	struct variant variants[MAX_VARIANTS];
 	int n_configs, n_phases, n_variants;
-	/* --set sim.KEY=VALUE, handed to the simulator as KEY:VALUE */
+	/* [sim] KEY = VALUE and --set sim.KEY=VALUE, handed to the simulator as KEY:VALUE, the last one counts */
 	char sim_settings[MAX_SETTINGS][TEXT_LEN];
 	int n_sim_settings;
 	struct text overrides; /* --set as given, one a line */
