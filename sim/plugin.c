@@ -80,19 +80,24 @@ static void on_access(unsigned int index, qemu_plugin_meminfo_t info, uint64_t v
 {
 	struct vcpu *v = machine.vcpu[index];
 	uint64_t line = vaddr >> 6;
-	uint64_t *entry = &v->l1[line & machine.l1_mask];
+	uint64_t *slot = l1_slot(&v->l1, line);
 	uint64_t store = (info & store_bit) != 0;
-	uint64_t diff = *entry ^ (line << 1 | 1);
+	uint64_t diff = *slot ^ (line << 1 | 1);
 
 	/* There, and dirty already or only read. */
 	if (__builtin_expect(diff <= 1 && (!diff || !store), 1))
 		return;
 	if (!machine.model_on)
 		return;
+	if (diff > 1 && l1_find(&v->l1, line)) {
+		if (!store || (*slot & 1))
+			return;
+		diff = 1;
+	}
 	if (diff > 1)
-		*entry = line << 1 | store;
+		l1_fill(&v->l1, line, store);
 	else
-		*entry |= store;
+		l1_set_dirty(&v->l1, line, true);
 	vcpu_miss(v, info, vaddr, store);
 }
 

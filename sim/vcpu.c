@@ -1,5 +1,5 @@
 /*
- * Memory hierarchy of one access: L1 filter (in plugin.c, inlined), private L2, shared LLC, tier. A dependent load stalls
+ * Memory hierarchy of one access: L1 (in plugin.c, inlined), private L2, shared LLC, tier. A dependent load stalls
  * for its latency. What a core can have in flight (streams of loads, stores that miss, non-temporal stores, clwb) is paced:
  * each kind has an interval per line, and an access stalls for what is left of it since the last one. That overlaps with
  * computing. Queueing at the device comes on top.
@@ -20,10 +20,6 @@ int machine_init(void)
 
 	machine.l2_hit_ps = (uint64_t)(p->l2_hit_ns * 1000);
 	machine.llc_hit_ps = (uint64_t)(p->llc_hit_ns * 1000);
-	machine.l1_mask = 1;
-	while (machine.l1_mask * 2 * 64 <= (uint64_t)p->l1_kib * 1024 && machine.l1_mask * 2 <= L1_MAX_LINES)
-		machine.l1_mask *= 2;
-	machine.l1_mask -= 1;
 	machine_model(false);
 	for (int t = 0; t < TIER_COUNT; t++)
 		tier_init(&machine.tier[t], &p->tier[t], p->quantum_ns);
@@ -54,7 +50,7 @@ struct vcpu *vcpu_get(unsigned int index)
 	if (!v || cache_init(&v->l2, (uint64_t)machine.profile.l2_kib * 1024,
 			     (unsigned int)machine.profile.l2_ways))
 		abort();
-	memset(v->l1, 0xff, sizeof(v->l1));
+	l1_init(&v->l1, machine.profile.l1_kib);
 	v->nt_line = CACHE_NONE;
 	v->actor = sched_attach_vcpu(index);
 	machine.vcpu[index] = v;
@@ -191,15 +187,6 @@ void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store)
 	v->actor->time_ps += stall;
 }
 
-/* Forgets a virtual line in the L1 filter (drop), or that it is dirty. */
-static void clean_l1(struct vcpu *v, uint64_t vline, bool drop)
-{
-	uint64_t *entry = &v->l1[vline & machine.l1_mask];
-
-	if (*entry >> 1 == vline)
-		*entry = drop ? UINT64_MAX : vline << 1;
-}
-
 /* A line on its way to the tier: stalls for its pace, and is safe latency_ps later. */
 static void write_through(struct vcpu *v, enum tier_id tier, uint32_t line, uint64_t *last_ps,
 			  uint64_t interval_ps, uint64_t latency_ps)
@@ -222,7 +209,7 @@ void vcpu_nt_store(struct vcpu *v, uint32_t info, uint64_t vaddr)
 	if (line == MEMORY_IO || line == v->nt_line)
 		return;
 	v->nt_line = line;
-	clean_l1(v, vaddr >> 6, true);
+	l1_drop(&v->l1, vaddr >> 6);
 	cache_drop(&v->l2, line);
 	cache_drop(&machine.llc, line);
 	t = &machine.tier[tier];
@@ -249,7 +236,10 @@ void vcpu_flush(struct vcpu *v, bool drop)
 
 	if (v->stored_from != v->stored_to)
 		s = v->stored[--v->stored_to % STORED_LINES];
-	clean_l1(v, s.vline, drop);
+	if (drop)
+		l1_drop(&v->l1, s.vline);
+	else
+		l1_set_dirty(&v->l1, s.vline, false);
 	dirty = cache_clean(&v->l2, s.line);
 	dirty |= cache_clean(&machine.llc, s.line);
 	if (drop) {

@@ -8,11 +8,12 @@
 #include <stdint.h>
 
 #include "sim/cache.h"
+#include "sim/l1.h"
 #include "sim/near.h"
 #include "sim/sched.h"
 #include "sim/tier.h"
 
-enum { STREAMS = 16, STREAM_GAP = 4, L1_MAX_LINES = 16384, STORED_LINES = 64 };
+enum { STREAMS = 16, STREAM_GAP = 4, STORED_LINES = 64 };
 
 struct vcpu_counters {
 	uint64_t instructions, stall_ps;
@@ -42,14 +43,13 @@ struct vcpu {
 	uint32_t stream_line[STREAMS]; /* last line missed in a 4 KiB page */
 	unsigned int next_stream;
 	struct cache l2;
-	uint64_t l1[L1_MAX_LINES]; /* direct-mapped by virtual line: line << 1 | dirty */
+	struct l1 l1;
 };
 
 /* Configuration shared by all vCPUs; set once, at start. */
 struct machine {
 	struct profile profile;
 	uint64_t instruction_ps, l2_hit_ps, llc_hit_ps;
-	uint64_t l1_mask;
 	bool model_on; /* off: fast-forward, memory costs nothing */
 	struct cache llc;
 	struct tier tier[TIER_COUNT];
