@@ -1,7 +1,7 @@
 // The default policy. In this order, within the migration bandwidth:
 //   repair    small allocations and buffers that found no DRAM are promoted, values make room for them;
 //   headroom  while the program grows, a little DRAM is kept free for its small zone;
-//   fill      when it has stopped growing, free DRAM is filled with values;
+//   fill      when it has stopped growing, free DRAM is filled with values, but for an eighth of that;
 //   exchange  regions of neighbouring granules that are known to be hot trade places with cold ones.
 //
 // Heat of a region: the mean of ln(delay to the touch) over its last samples, relative to the samples of all regions at that
@@ -21,7 +21,8 @@
 #define VARIANCE     1.6449
 #define DEVIATION    1.2826
 #define PATIENCE     1024
-#define GROWTH_NS    UINT64_C(2000000000)
+#define GROWTH_NS    UINT64_C(2000000000) // without growth for so long: values may use what was kept for the small zone
+#define SETTLED_NS   UINT64_C(400000000)  // without growth for so long: most of the headroom is put to use
 #define TICK_NS	     UINT64_C(200000000)
 #define IDLE_TICK_NS UINT64_C(1000000000)
 
@@ -163,24 +164,24 @@ static bool repair(void)
 	return any;
 }
 
-static bool headroom(void)
+static bool headroom(uint64_t slack)
 {
 	bool any = false;
 
-	while (budget > 0 && tm_quota_free() < tm_quota_slack()) {
-		if (!make_room((size_t)(tm_quota_slack() - tm_quota_free())))
+	while (budget > 0 && tm_quota_free() < slack) {
+		if (!make_room((size_t)(slack - tm_quota_free())))
 			break;
 		any = true;
 	}
 	return any;
 }
 
-static bool fill(void)
+static bool fill(uint64_t slack)
 {
 	bool any = false;
 
-	while (budget > 0 && tm_quota_free() > tm_quota_slack() + 1) {
-		size_t g = SIZE_MAX, n = (size_t)(tm_quota_free() - tm_quota_slack() - 1);
+	while (budget > 0 && tm_quota_free() > slack + 1) {
+		size_t g = SIZE_MAX, n = (size_t)(tm_quota_free() - slack - 1);
 		if (!known_n || extreme(TM_PMEM, 1, &g) == SIZE_MAX)
 			g = scan(TM_BULK, TM_PMEM, &hand);
 		if (g == SIZE_MAX)
@@ -232,7 +233,7 @@ static uint64_t tick(uint64_t now)
 	tm.grown_up = now - growth_ns > GROWTH_NS;
 
 	bool busy = repair();
-	busy |= tm.grown_up ? fill() : headroom();
+	busy |= now - growth_ns > SETTLED_NS ? fill(tm_quota_slack() / 8) : headroom(tm_quota_slack());
 	busy |= exchange();
 	return busy ? TICK_NS / 4 : tm.grown_up ? IDLE_TICK_NS : TICK_NS;
 }
