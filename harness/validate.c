@@ -19,6 +19,9 @@
  */
 #define REMOTE_SETTINGS ",set=pmem_remote_ns:61,set=pmem_remote_read_gbps:22.3,set=pmem_remote_write_gbps:7.7"
 
+/* Profile of the device that was measured. */
+#define MEASURED_DEVICE "optane-100"
+
 static struct probe_vm vms[] = {
 	{.name = "six",
 	 .script = "probe pmem --path /dev/dax1.0\nprobe dram --dram --test latency,bandwidth\n",
@@ -154,10 +157,13 @@ static void find_data(struct validation *v, const char *asked)
 }
 
 /* Says what is not compared, and that nobody must take it for a pass. */
-static void say_skipped(const struct validation *v)
+static void say_skipped(const struct validation *v, const char *profile)
 {
-	printf("SKIPPED: no measured data (VALIDATE_DATA names their folder); these curves were not "
-	       "compared:");
+	if (strcmp(profile, MEASURED_DEVICE) != 0)
+		printf("SKIPPED: the measured data are of %s, not of %s;", MEASURED_DEVICE, profile);
+	else
+		printf("SKIPPED: no measured data (VALIDATE_DATA names their folder);");
+	printf(" these curves were not compared:");
 	for (int i = 0; i < n_curves; i++)
 		printf(" %s", curves[i].id);
 	printf("\nThe tables of tmprobe are in %s/findings.csv.\n\n", v->out);
@@ -212,13 +218,15 @@ int command_validate(int argc, char **argv)
 	err = run_all(&v, dir, &f);
 	if (err)
 		return err;
+	if (strcmp(f.profile, MEASURED_DEVICE) != 0)
+		v.have_data = false;
 	if (curves_compare(&v, &f) ||
 	    validate_report(&v, &f, docs && v.have_data ? page : NULL, version, now_seconds() - begin))
 		return EXIT_FAIL;
 	if (v.have_data)
 		missed = print_curves();
 	else
-		say_skipped(&v);
+		say_skipped(&v, f.profile);
 	printf("\n");
 	missed += print_own(&f);
 	printf("\n%s: %d outside its bound; %.0f s\n", f.profile, missed, now_seconds() - begin);

@@ -62,9 +62,6 @@ int probe_vm_start(struct probe_vm *vm, const struct validation *v, int cpu);
 /* Adds what an ended VM found. 0, or -1 after saying why it failed. */
 int probe_vm_collect(struct probe_vm *vm, int status, struct findings *out);
 
-/* A profile's key as the first VM had it; 0 when there is none. */
-double finding_setting(const struct findings *f, const char *key);
-
 /* A curve: what was measured and what was simulated, point by point. */
 struct curve {
 	const char *id, *title;

@@ -190,7 +190,8 @@ static int write_page(const struct validation *v, const struct findings *f, cons
 	add_curve_rows(&t);
 	text_add(&t, "\n## The profile's own figures\n\n");
 	add_own_rows(&t, f);
-	text_add(&t, "\n## Pictures\n\nPoints are measured, lines simulated.\n\n");
+	text_add(&t,
+		 "\n## Pictures\n\nFilled points are measured; lines (latency: open points) simulated.\n\n");
 	for (size_t p = 0; p < COUNT(plots); p++)
 		text_add(&t, "![%s](validation/%s.svg)\n\n", plots[p].heading, plots[p].plot);
 	text_add(&t, "## Predictions\n\n`validation/predictions.csv`: what the model says where the data "

@@ -22,4 +22,7 @@ array shape[4] = [7, 5, 9, 13]
 name(i) = system(sprintf("printf '%%s' '%s' | cut -d'|' -f%d", names, i))
 plot for [i = 1:n] data index i - 1 using 1:2 with points pointtype shape[i] pointsize 0.7 linecolor rgb color[i] \
 		title name(i) . ', measured', \
-	for [i = 1:n] data index i - 1 using 1:3 with lines linewidth 1.6 linecolor rgb color[i] title name(i) . ', simulated'
+	for [i = 1:n] data index i - 1 using 1:(names_x ? NaN : $3) with lines linewidth 1.6 linecolor rgb color[i] \
+		title (names_x ? '' : name(i) . ', simulated'), \
+	for [i = 1:n] data index i - 1 using 1:(names_x ? $3 : NaN) with points pointtype shape[i] - 1 pointsize 1.6 linewidth 1.4 \
+		linecolor rgb color[i] title (names_x ? name(i) . ', simulated' : '')
