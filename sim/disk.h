@@ -14,11 +14,11 @@ enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_OPS };
 enum { DISK_MAX_QUEUE = 256 };
 
 struct disk {
-	uint64_t latency_ps[DISK_OPS];	/* of the first byte */
-	uint64_t ps_per_kib[DISK_OPS];	/* of the rest */
-	unsigned int queue;		/* requests that the disk works on at once */
+	uint64_t latency_ps[DISK_OPS];	  /* of the first byte */
+	uint64_t ps_per_kib[DISK_OPS];	  /* of the rest */
+	unsigned int queue;		  /* requests that the disk works on at once */
 	uint64_t free_ps[DISK_MAX_QUEUE]; /* when each of those places is free again */
-	uint64_t bus_free_ps[DISK_OPS];	/* transfers one way go after one another */
+	uint64_t bus_free_ps[DISK_OPS];	  /* transfers one way go after one another */
 	uint64_t requests[DISK_OPS], bytes[DISK_OPS], queued_ps;
 };
 

@@ -69,7 +69,8 @@ int phase_open(const char *path, bool host_time)
 
 static struct tier_counters count_tier(const struct tier *t)
 {
-	return (struct tier_counters){t->reads, t->writes, t->queued_ps, tier_media_read(t), tier_media_write(t)};
+	return (struct tier_counters){t->reads, t->writes, t->queued_ps, tier_media_read(t),
+				      tier_media_write(t)};
 }
 
 static void begin(uint64_t now_ps)
@@ -150,7 +151,8 @@ static void end(uint64_t now_ps)
 			",\"queued_ns\":%" PRIu64 "}",
 			t ? "," : "", tier_names[t], reads, writes, reads * 64, writes * 64,
 			now.media_read - was.media_read, media_write,
-			writes ? media_write / (double)(writes * 64) : 0.0, (now.queued_ps - was.queued_ps) / PS_PER_NS);
+			writes ? media_write / (double)(writes * 64) : 0.0,
+			(now.queued_ps - was.queued_ps) / PS_PER_NS);
 	}
 	put_disk();
 	fprintf(file, "}\n");
@@ -207,8 +209,8 @@ void phase_close(void)
 		if (machine.vcpu[i]->actor->time_ps > sim_ps)
 			sim_ps = machine.vcpu[i]->actor->time_ps;
 	}
-	fprintf(file, "{\"event\":\"exit\",\"sim_ns\":%" PRIu64 ",\"instructions\":%" PRIu64, sim_ps / PS_PER_NS,
-		instructions);
+	fprintf(file, "{\"event\":\"exit\",\"sim_ns\":%" PRIu64 ",\"instructions\":%" PRIu64,
+		sim_ps / PS_PER_NS, instructions);
 	if (host_start.tv_sec) {
 		syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &host);
 		fprintf(file, ",\"host_s\":%.3f",

@@ -19,7 +19,7 @@ struct tier_profile {
 	double nt_ns, clwb_ns; /* ntstore, store + clwb: time until a fence after it is done, idle */
 	double line_bytes;     /* internal line: Optane's XPLine, a DRAM row */
 	double buffer_lines;   /* internal lines that one DIMM has open or buffered at once */
-	double whole_lines;    /* 1: the media is read and written by internal lines (of up to 4096 bytes); 0: by 64 bytes */
+	double whole_lines; /* 1: the media is read and written by internal lines (of up to 4096 bytes); 0: by 64 bytes */
 	double media_overhead; /* bytes that the media writes per byte it has to */
 	double dimms;
 	double interleave_bytes; /* bytes on one DIMM before the next one's turn */

@@ -43,9 +43,11 @@ static void *print(void *arg)
 		now = instructions();
 		pthread_mutex_lock(&lock);
 		if (!ended)
-			fprintf(stderr, "\rtmsim: %.3f s simulated, %" PRIu64 " million instructions/s, %s%s%s\033[K",
+			fprintf(stderr,
+				"\rtmsim: %.3f s simulated, %" PRIu64 " million instructions/s, %s%s%s\033[K",
 				(double)sched_now_ps() / 1e12, (now - last) * (1000 / INTERVAL_MS) / 1000000,
-				machine.model_on ? "model on" : "fast-forward", phase[0] ? ", phase " : "", phase);
+				machine.model_on ? "model on" : "fast-forward", phase[0] ? ", phase " : "",
+				phase);
 		pthread_mutex_unlock(&lock);
 		last = now;
 	}

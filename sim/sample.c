@@ -39,7 +39,8 @@ int sample_file(const char *path)
 	return 0;
 }
 
-void sample_take(unsigned int vcpu, uint32_t line, unsigned int tier, bool store, uint64_t now_ps, uint64_t stall_ps)
+void sample_take(unsigned int vcpu, uint32_t line, unsigned int tier, bool store, uint64_t now_ps,
+		 uint64_t stall_ps)
 {
 	struct tmsim_sample s = {.time_ns = now_ps / PS_PER_NS,
 				 .latency_ns = (uint32_t)(stall_ps / PS_PER_NS),
@@ -54,8 +55,8 @@ void sample_take(unsigned int vcpu, uint32_t line, unsigned int tier, bool store
 	if (consumer)
 		consumer(&s, consumer_data);
 	if (file)
-		fprintf(file, "%" PRIu64 ",%u,%s,%" PRIu64 ",%s,%d,%" PRIu32 "\n", s.time_ns, vcpu, block, offset,
-			tier == TIER_PMEM ? "pmem" : "dram", store, s.latency_ns);
+		fprintf(file, "%" PRIu64 ",%u,%s,%" PRIu64 ",%s,%d,%" PRIu32 "\n", s.time_ns, vcpu, block,
+			offset, tier == TIER_PMEM ? "pmem" : "dram", store, s.latency_ns);
 }
 
 bool sample_close(void)

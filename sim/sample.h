@@ -22,7 +22,8 @@ struct tmsim_sample {
  * period: one sample for that many misses (all vCPUs together), 1..2^31; 0 ends sampling. data comes back as it was given.
  * 0, or -EINVAL. For a library that is preloaded beside libtmsim.so: dlsym(RTLD_DEFAULT, "tmsim_sample_start").
  */
-int tmsim_sample_start(uint32_t period, void (*consume)(const struct tmsim_sample *sample, void *data), void *data);
+int tmsim_sample_start(uint32_t period, void (*consume)(const struct tmsim_sample *sample, void *data),
+		       void *data);
 
 /* Writes every sample to path as CSV: time_ns,vcpu,block,offset,tier,store,latency_ns. 0, or -1 with errno. */
 int sample_file(const char *path);
@@ -35,11 +36,12 @@ bool sample_close(void);
 
 extern uint32_t sample_countdown; /* misses until the next sample; 0: sampling is off */
 
-void sample_take(unsigned int vcpu, uint32_t line, unsigned int tier, bool store, uint64_t now_ps, uint64_t stall_ps);
+void sample_take(unsigned int vcpu, uint32_t line, unsigned int tier, bool store, uint64_t now_ps,
+		 uint64_t stall_ps);
 
 /* An LLC miss of vcpu at now_ps that stalls it for stall_ps. */
-static inline void sample_miss(unsigned int vcpu, uint32_t line, unsigned int tier, bool store, uint64_t now_ps,
-			       uint64_t stall_ps)
+static inline void sample_miss(unsigned int vcpu, uint32_t line, unsigned int tier, bool store,
+			       uint64_t now_ps, uint64_t stall_ps)
 {
 	if (__builtin_expect(sample_countdown != 0, 0) && --sample_countdown == 0)
 		sample_take(vcpu, line, tier, store, now_ps, stall_ps);

@@ -126,7 +126,8 @@ EXPORT int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 EXPORT int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
 {
 	/* Which clock the condition goes by cannot be asked; the monotonic one is decades behind. */
-	clockid_t clock = (uint64_t)until->tv_sec >= wall_start_ns / 1000000000u ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+	clockid_t clock =
+		(uint64_t)until->tv_sec >= wall_start_ns / 1000000000u ? CLOCK_REALTIME : CLOCK_MONOTONIC;
 	struct timespec now, real, end;
 	int64_t ns;
 

@@ -35,7 +35,8 @@ static void on_segv(int number, siginfo_t *info, void *context)
 	uint64_t t;
 
 	/* A fault of a memory access gives its address; a general protection fault, as rdtsc's, gives none. */
-	if (info->si_code != SI_KERNEL || code[0] != 0x0f || (code[1] != 0x31 && memcmp(code, "\x0f\x01\xf9", 3))) {
+	if (info->si_code != SI_KERNEL || code[0] != 0x0f ||
+	    (code[1] != 0x31 && memcmp(code, "\x0f\x01\xf9", 3))) {
 		signal(SIGSEGV, SIG_DFL); /* and fault again */
 		return;
 	}

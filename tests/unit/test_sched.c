@@ -355,8 +355,8 @@ static void same_order_whatever_the_host_does(void **state)
 			assert_int_equal(run(path), 0);
 			other = read_trace(path, &lines);
 			if (strcmp(first, other))
-				fail_msg("%u vCPUs, noise %u: another order (%zu and %zu turns)", n_vcpus, noise, first_lines,
-					 lines);
+				fail_msg("%u vCPUs, noise %u: another order (%zu and %zu turns)", n_vcpus,
+					 noise, first_lines, lines);
 			free(other);
 		}
 		free(first);
