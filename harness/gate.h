@@ -22,7 +22,7 @@
 
 /* What changes the numbers and is no source of this tree: one name and what it is here. */
 struct gate_print {
-	char name[NAME_LEN], value[128];
+	char name[NAME_LEN], value[512];
 };
 
 struct gate_row {

@@ -234,6 +234,9 @@ def test_accept_then_gate(tree):
     assert text.startswith("tiermem-gate 1\n") and "the first one\n" in text and "-dirty" not in text
     assert "row 2g get100 ops " in text and "row 6g gauss100 p99.9 " in text and "row 2g set faults_hint " in text
     assert "version qemu 7.2.99 (fake)\n" in text and "version guest-kernel 6.1.0-fake\n" in text and str(tree.tree) not in text
+    assert "row all all mean " in text
+    command = next(tree.tree.glob("build/gate/runs/1/2g-1-default/command")).read_text()
+    assert "set=l1_kib:1024" in command, "[sim] of the scenario"
     r = tree.gate("--seeds", "3")
     assert r.returncode == 0 and r.stderr == ""
     assert "identical" in r.stdout and "seeds 1 to 3" in r.stdout
@@ -319,3 +322,56 @@ def test_interrupt_leaves_no_vm(tree):
     out, err = p.communicate(timeout=20)
     assert p.returncode == 130 and out == "" and "interrupted" in err
     assert not any(map(alive, pids))
+
+
+class Real:
+    """The built tree, in a folder of its own, with another allocator's library where one is given."""
+
+    SHORT = ("--config", "2g", "--phase", "set,get100", "--set", "load.requests=8000", "--timeout", "900")
+
+    def __init__(self, folder, library=None):
+        self.tree = folder
+        (folder / "build").mkdir(parents=True)
+        for part in ("build/bin", "build/lib", "build/guest", "vmconfigs", "sim"):
+            (folder / part).symlink_to(REPO / part)
+        shutil.copytree(REPO / "build/stripped", folder / "build/stripped")
+        if library:
+            shutil.copy(library, folder / "build/stripped/lib/libtiermem-preload.so")
+
+    def gate(self, reference, seeds, *args):
+        r = subprocess.run([TMBENCH, "gate", "--reference", reference, "--seeds", str(seeds), *self.SHORT, *args], capture_output=True,
+                           text=True, timeout=2400, env=dict(os.environ, TMBENCH_ROOT=str(self.tree), NO_COLOR="1"))
+        assert r.returncode in (0, 3), r.stderr
+        return r
+
+
+def slowed_library(folder, loops):
+    """The allocator with a loop of so many turns (two instructions each) in its malloc, built apart."""
+    folder.mkdir()
+    for part in ("allocator", "sim", "workloads", "harness", "vmconfigs", "tests"):
+        shutil.copytree(REPO / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(REPO / "Makefile", folder)
+    for part in ("pic/allocator", "allocator"):
+        shutil.copytree(REPO / "build" / part, folder / "build" / part)
+    shutil.copy2(REPO / "build/deps.stamp", folder / "build")
+    source = folder / "allocator/preload_malloc.c"
+    head = "void *malloc(size_t size)\n{\n"
+    text = source.read_text()
+    assert text.count(head) == 1
+    source.write_text(text.replace(head, head + f'\t__asm__ volatile("mov ${loops}, %%ecx\\n1: dec %%ecx\\n jnz 1b" ::: "ecx", "cc");\n'))
+    subprocess.run(["make", "-C", folder, "build/stripped/lib/libtiermem-preload.so"], check=True, capture_output=True)
+    return folder / "build/stripped/lib/libtiermem-preload.so"
+
+
+def test_real_guests_are_identical_when_nothing_changed_and_a_slower_allocator_is_caught(tmp_path):
+    same = Real(tmp_path / "same")
+    reference = tmp_path / "reference"
+    r = same.gate(reference, 4, "--accept", "as it is")
+    assert "renewed" in r.stdout, r.stderr
+    for _ in range(2):
+        r = same.gate(reference, 2)
+        assert r.returncode == 0 and "identical: " in r.stdout and r.stderr == ""
+    slow = Real(tmp_path / "slow", slowed_library(tmp_path / "source", 21))
+    r = slow.gate(reference, 4)
+    assert r.returncode == 3, r.stdout
+    assert "WORSE     all all throughput" in r.stdout and "server's instructions/op +" in r.stdout
