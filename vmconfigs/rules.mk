@@ -10,9 +10,9 @@ $(GUEST)/stamp: $(wildcard vmconfigs/guest/*) $(BUILD)/deps.stamp
 	sh vmconfigs/guest/build.sh vmconfigs/guest $(GUEST)
 	@touch $@
 
-# What goes into guests, without debug information: a comment or the folder's name then changes no byte, and no figure.
+# What goes into guests, without debug information and the hash of it: a comment or the folder's name changes no byte, and no figure.
 STRIPPED := $(addprefix $(BUILD)/stripped/,bin/tiermem bin/tmload bin/tmmark lib/libtiermem-preload.so)
 PROGRAMS += $(STRIPPED)
 $(STRIPPED): $(BUILD)/stripped/%: $(BUILD)/%
 	@mkdir -p $(@D)
-	strip --strip-debug -o $@ $<
+	strip --strip-debug -R .note.gnu.build-id -o $@ $<
