@@ -327,7 +327,7 @@ def test_interrupt_leaves_no_vm(tree):
 class Real:
     """The built tree, in a folder of its own, with another allocator's library where one is given."""
 
-    SHORT = ("--config", "2g", "--phase", "set,get100", "--set", "load.requests=8000", "--timeout", "900")
+    SHORT = ("--config", "2g", "--phase", "set,get100", "--set", "load.requests=6000", "--timeout", "900")
 
     def __init__(self, folder, library=None):
         self.tree = folder
@@ -364,14 +364,15 @@ def slowed_library(folder, loops):
 
 
 def test_real_guests_are_identical_when_nothing_changed_and_a_slower_allocator_is_caught(tmp_path):
+    """1 % slower: half a percent takes the gate's whole matrix (docs/gate.md), which is too long for a test."""
     same = Real(tmp_path / "same")
     reference = tmp_path / "reference"
-    r = same.gate(reference, 4, "--accept", "as it is")
+    r = same.gate(reference, 3, "--accept", "as it is")
     assert "renewed" in r.stdout, r.stderr
     for _ in range(2):
         r = same.gate(reference, 2)
         assert r.returncode == 0 and "identical: " in r.stdout and r.stderr == ""
     slow = Real(tmp_path / "slow", slowed_library(tmp_path / "source", 21))
-    r = slow.gate(reference, 4)
+    r = slow.gate(reference, 3)
     assert r.returncode == 3, r.stdout
     assert "WORSE     all all throughput" in r.stdout and "server's instructions/op +" in r.stdout
