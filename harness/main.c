@@ -15,6 +15,7 @@ static const struct {
 	{"figure", "draw a figure of a recorded run", command_figure},
 	{"validate", "the simulator's memory model against measurements", command_validate},
 	{"gate", "say whether this tree is slower than the reference", command_gate},
+	{"speed", "how fast the simulator is, against plain QEMU", command_speed},
 };
 
 void default_db(char *out)
@@ -50,7 +51,7 @@ int main(int argc, char **argv)
 		if (i < COUNT(commands))
 			code = commands[i].run(argc - 1, argv + 1);
 		else
-			complain("unknown command '%s'; there are: run report list figure validate gate", argv[1]);
+			complain("unknown command '%s'; there are: run report list figure validate gate speed", argv[1]);
 	}
 	if (fflush(stdout) || ferror(stdout)) {
 		complain("cannot write the output: %s", strerror(errno));

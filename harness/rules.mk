@@ -28,3 +28,8 @@ validate-sim: all guest
 .PHONY: gate
 gate: all guest
 	@$(BUILD)/bin/tmbench gate $(GATE_OPTIONS)
+
+## bench-sim: seconds and instructions/s of the simulator against plain QEMU, 1 to 8 vCPUs (SPEED_OPTIONS=--enforce)
+.PHONY: bench-sim
+bench-sim: all guest
+	$(BUILD)/bin/tmbench speed $(SPEED_OPTIONS)

@@ -1,0 +1,66 @@
+/*
+ * tmbench speed (make bench-sim): how fast the simulator is, against the same QEMU without it.
+ *
+ *   speed.c         the command: which VMs in which order, exit status
+ *   speed_vm.c      one VM, and what its load took on the host
+ *   speed_report.c  medians, targets, CSV
+ */
+#ifndef HARNESS_SPEED_H
+#define HARNESS_SPEED_H
+
+#include "harness/util.h"
+
+enum speed_mode { SPEED_PLAIN, SPEED_OFF, SPEED_ON, SPEED_STRICT, SPEED_MODES };
+
+enum { SPEED_MAX_REPEATS = 25, SPEED_MAX_CELLS = 128 };
+
+/* What the guest does. */
+struct speed_load {
+	const char *name;
+	const char *root;  /* image, in the source tree */
+	const char *made;  /* by this command */
+	const char *setup; /* shell, before the measured part: */
+	const char *work;  /* shell; $requests, $server_cpus and $client_cpus are set in both */
+	const char *operation;
+	int64_t requests, ram_mib;
+};
+
+/* What the measured part took in one VM. */
+struct speed_run {
+	double seconds;	     /* of the host's clock */
+	double cpu_seconds;  /* of QEMU */
+	double others;	     /* part of the host's CPUs that other programs took meanwhile, 0..1 */
+	double instructions; /* simulated; 0: plain QEMU does not count them */
+	double simulated;    /* seconds */
+};
+
+/* All runs of one configuration. */
+struct speed_cell {
+	const struct speed_load *load;
+	int vcpus;
+	enum speed_mode mode;
+	struct speed_run runs[SPEED_MAX_REPEATS];
+	int n;
+};
+
+struct speed {
+	const char *qemu, *out; /* program, folder of this run's files */
+	char profile[PATH_LEN], plugin[PATH_LEN];
+	int64_t requests, repeat, timeout; /* requests 0: the load's own */
+	struct speed_cell cells[SPEED_MAX_CELLS];
+	int n_cells;
+};
+
+extern const char *const speed_mode_names[SPEED_MODES];
+
+/* Runs one VM of a cell to its end and adds what it took. 0 or an exit code, said why. */
+int speed_vm(const struct speed *s, struct speed_cell *cell);
+
+/* The median of a figure over a cell's runs. */
+double speed_median(const struct speed_cell *c, double (*figure)(const struct speed_run *));
+
+/* Prints medians and targets in FORMAT (human, json, csv), and writes every run to out/runs.csv. *missed: targets that do not
+   hold. 0, or -1 after saying why. */
+int speed_report(const struct speed *s, const char *format, const char *qemu_version, int *missed);
+
+#endif
