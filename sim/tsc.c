@@ -1,6 +1,8 @@
 /*
  * QEMU answers the guest's rdtsc with the host's counter. A vCPU thread may not execute rdtsc (PR_SET_TSC), and
  * the handler of the signal that follows puts simulated time into edx:eax: some microseconds of the host's time each.
+ * So the rdtsc that QEMU executes for guests is replaced at its first trap (tsc_site.h); where that cannot be done it goes
+ * on to trap, with the same results.
  *
  * The counter never goes backwards over all vCPUs: QEMU takes a smaller value than the last for a host that was suspended and
  * would move the guest's counter on by the difference, for good. So a vCPU that is behind another by part of a quantum
@@ -15,6 +17,7 @@
 #include <ucontext.h>
 
 #include "sim/sched.h"
+#include "sim/tsc_site.h"
 
 static uint64_t last;
 
@@ -40,6 +43,8 @@ static void on_segv(int number, siginfo_t *info, void *context)
 		signal(SIGSEGV, SIG_DFL); /* and fault again */
 		return;
 	}
+	if (tsc_site_replace((unsigned char *)(uintptr_t)r[REG_RIP], ticks))
+		return; /* and execute what is there now */
 	t = ticks();
 	r[REG_RAX] = (greg_t)(t & 0xffffffff);
 	r[REG_RDX] = (greg_t)(t >> 32);
