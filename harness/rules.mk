@@ -31,5 +31,5 @@ gate: all guest
 
 ## bench-sim: seconds and instructions/s of the simulator against plain QEMU, 1 to 8 vCPUs (SPEED_OPTIONS=--enforce)
 .PHONY: bench-sim
-bench-sim: all guest
+bench-sim: all guest guest-mysql
 	$(BUILD)/bin/tmbench speed $(SPEED_OPTIONS)

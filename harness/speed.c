@@ -33,6 +33,30 @@ static const struct speed_load loads[] = {
 		  "}\n"
 		  "load --ratio 1:0 --key-pattern P:P -n allkeys\n",
 	 .work = "load --ratio 1:1 -n $((requests / 8))\n"},
+	{.name = "sysbench",
+	 .root = "build/guest-mysql/root.img",
+	 .made = "make guest-mysql",
+	 .operation =
+		 "transactions of sysbench oltp_read_only on MariaDB, 4 tables of 25,000 rows, 4 connections",
+	 .requests = 200,
+	 .ram_mib = 512,
+	 .setup = "install -d -o mysql -g mysql /run/mysqld\n"
+		  "taskset -c 0-$((vcpus > 1 ? vcpus - 2 : 0)) mariadbd --user=mysql >/tm/server.log 2>&1 &\n"
+		  "server=$!\n"
+		  "until [ -S /run/mysqld/mysqld.sock ]; do\n"
+		  "\tkill -0 $server || { cat /tm/server.log; fail mariadbd; }\n"
+		  "\tsleep 0.1\n"
+		  "done\n"
+		  "load() {\n"
+		  "\ttaskset -c $((vcpus - 1)) sysbench oltp_read_only --mysql-host=127.0.0.1 "
+		  "--mysql-user=sbtest "
+		  "--tables=4 \\\n"
+		  "\t\t--table-size=25000 --threads=4 --rand-seed=1 --time=0 --events=$1 run >/tm/load.log "
+		  "2>&1 ||\n"
+		  "\t\t{ cat /tm/load.log; fail sysbench; }\n"
+		  "}\n"
+		  "load 40\n",
+	 .work = "load $requests\n"},
 };
 
 /* Reads "1,2,4" into numbers of vCPUs. How many, -1 after saying what is wrong. */

@@ -20,7 +20,7 @@ struct speed_load {
 	const char *root;  /* image, in the source tree */
 	const char *made;  /* by this command */
 	const char *setup; /* shell, before the measured part: */
-	const char *work;  /* shell; $requests, $server_cpus and $client_cpus are set in both */
+	const char *work;  /* shell; $requests, $vcpus, $server_cpus and $client_cpus are set in both */
 	const char *operation;
 	int64_t requests, ram_mib;
 };

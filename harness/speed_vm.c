@@ -45,8 +45,8 @@ static void write_script(const struct machine *m, struct text *t)
 
 	text_add(t, "#!/bin/sh\n# Made by tmbench speed.\n");
 	text_add(t, "fail() { echo \"tmbench-guest: error: $*\"; exit 1; }\n");
-	text_add(t, "requests=%lld server_cpus=0 client_cpus=%d-%d\n",
-		 (long long)(m->s->requests ? m->s->requests : l->requests), vcpus > 1 ? 1 : 0, last);
+	text_add(t, "requests=%lld vcpus=%d server_cpus=0 client_cpus=%d-%d\n",
+		 (long long)(m->s->requests ? m->s->requests : l->requests), vcpus, vcpus > 1 ? 1 : 0, last);
 	text_add(t, "%s", l->setup);
 	text_add(t,
 		 "tmmark model %s || fail 'tmmark'\necho @@work begin >/dev/ttyS1\ntmmark begin measured\n",

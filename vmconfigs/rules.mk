@@ -16,3 +16,14 @@ PROGRAMS += $(STRIPPED)
 $(STRIPPED): $(BUILD)/stripped/%: $(BUILD)/%
 	@mkdir -p $(@D)
 	strip --strip-debug -R .note.gnu.build-id -o $@ $<
+
+# The database guest: the same kernel and initrd, another root image. Only what needs it makes it.
+GUEST_MYSQL := $(BUILD)/guest-mysql
+
+## guest-mysql: make the database guest's image (MariaDB, sysbench and its tables) under build/guest-mysql
+.PHONY: guest-mysql
+guest-mysql: guest $(GUEST_MYSQL)/stamp
+$(GUEST_MYSQL)/root.img: $(GUEST_MYSQL)/stamp ;
+$(GUEST_MYSQL)/stamp: $(wildcard vmconfigs/guest-mysql/*) workloads/mariadb.cnf $(BUILD)/deps.stamp
+	sh vmconfigs/guest-mysql/build.sh vmconfigs/guest-mysql workloads/mariadb.cnf $(GUEST_MYSQL)
+	@touch $@

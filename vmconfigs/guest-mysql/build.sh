@@ -1,0 +1,75 @@
+#!/bin/sh
+# Makes the database guest: build/guest-mysql/root.img with MariaDB, sysbench and its tables loaded. It boots with the kernel
+# and initrd of the other guest. Usage: build.sh RECIPE_DIR SERVER_CONFIGURATION OUT_DIR.
+# Needs root (or sudo), mmdebstrap and mke2fs; no loop devices, no mounts. Tables are loaded by a server in a chroot of the
+# image, which takes seconds where a simulated guest takes minutes. (Files of a database are not the same bytes twice.)
+set -eu
+recipe=$1 config=$2 out=$3
+suite=bookworm
+tables=4 rows=25000
+export SOURCE_DATE_EPOCH=1704067200 E2FSPROGS_FAKE_TIME=1704067200 LC_ALL=C
+if [ "$(id -u)" != 0 ]; then
+    exec sudo SUDO_OWNER="$(id -u):$(id -g)" sh "$0" "$@"
+fi
+say() { echo "guest-mysql: $1" >&2; }
+include=$(sed -e 's/#.*//' "$recipe/packages.txt" | tr -s '[:space:]' ' ' | sed -e 's/^ //' -e 's/ $//' -e 's/ /,/g')
+
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/tm-mysql.XXXXXX")
+server=
+trap '[ -z "$server" ] || kill -9 "$server" 2>/dev/null; rm -rf --one-file-system "$work"' EXIT
+trap 'exit 1' INT TERM HUP
+mkdir -p "$out"
+
+# The same mirror as this machine's apt, whichever that is.
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 '/debian/*$') || {
+    say "apt has no Debian archive configured: see /etc/apt/sources.list, then apt-get update"
+    exit 1
+}
+say "making the root file system ($suite)"
+CONFIG=$(realpath "$config") mmdebstrap --mode=root --variant=essential --format=directory --include="$include,busybox-static" \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+    --essential-hook='install -D -m 644 "$CONFIG" "$1/etc/mysql/mariadb.conf.d/90-tiermem.cnf"' \
+    "$suite" "$work/root" "${mirror%/}" >"$work/log" 2>&1 || {
+    tail -n 5 "$work/log" >&2
+    say "mmdebstrap failed: see above"
+    exit 1
+}
+rm -rf "$work"/root/var/cache/apt "$work"/root/var/lib/apt/lists/* "$work"/root/boot
+
+say "loading $tables tables of $rows rows"
+in_root() { chroot "$work/root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+install -d "$work/root/run/mysqld"
+in_root chown mysql:mysql /run/mysqld
+in_root mariadbd --user=mysql --skip-networking >"$work/mariadbd.log" 2>&1 &
+server=$!
+tries=0
+until in_root mariadb-admin ping >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    if [ $tries -gt 600 ] || ! kill -0 "$server" 2>/dev/null; then
+        tail -n 5 "$work/mariadbd.log" >&2
+        say "the server does not start in the image: see above"
+        exit 1
+    fi
+    sleep 0.2
+done
+in_root mariadb -e "CREATE DATABASE sbtest; CREATE USER sbtest@localhost, sbtest@127.0.0.1;
+    GRANT ALL ON sbtest.* TO sbtest@localhost; GRANT ALL ON sbtest.* TO sbtest@127.0.0.1"
+in_root sysbench oltp_read_only --mysql-socket=/run/mysqld/mysqld.sock --mysql-user=sbtest --rand-seed=1 \
+    --tables=$tables --table-size=$rows prepare >"$work/log" 2>&1 || {
+    tail -n 5 "$work/log" >&2
+    say "sysbench cannot load its tables: see above"
+    exit 1
+}
+in_root mariadb-admin shutdown
+wait "$server" || true
+server=
+rm -rf "$work"/root/run/mysqld "$work"/root/var/log/*
+{ in_root mariadbd --version; in_root sysbench --version; } >"$out/versions"
+
+size_mib=$(($(du -sm "$work/root" | cut -f1) * 5 / 4 + 64))
+rm -f "$out/root.img"
+mke2fs -q -F -t ext4 -b 4096 -O ^has_journal,^metadata_csum -m 0 -E hash_seed=7469657a-6d65-6d74-6965-726d656d0003,root_owner=0:0 \
+    -U 7469657a-6d65-6d74-6965-726d656d0002 -d "$work/root" "$out/root.img" "$(((size_mib + 127) / 128 * 128))M" >/dev/null
+[ -z "${SUDO_OWNER:-}" ] || chown "$SUDO_OWNER" "$out" "$out"/*
+say "done: $(du -m "$out/root.img" | cut -f1) MiB image"
