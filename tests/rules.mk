@@ -13,6 +13,8 @@ UNIT_OBJECTS_test_buffer  := $(patsubst %,$(BUILD)/obj/sim/%.o,buffer near)
 UNIT_LIBS_test_front      := -ljemalloc
 UNIT_OBJECTS_test_profile := $(BUILD)/obj/sim/profile.o
 UNIT_LIBS_test_profile    := -linih
+UNIT_OBJECTS_test_tsc_site := $(BUILD)/obj/sim/tsc_site.o
+UNIT_LIBS_test_tsc_site    := -rdynamic -ldl
 
 UNIT_NAMES := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*.c)))
 UNIT_TESTS := $(addprefix $(BUILD)/tests/,$(UNIT_NAMES))
