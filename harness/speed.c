@@ -162,6 +162,8 @@ static int run_all(struct speed *s, bool progress)
 			struct speed_cell *c = &s->cells[i];
 			int err = speed_vm(s, c);
 
+			if (!err && speed_write(s))
+				err = EXIT_FAIL;
 			if (err)
 				return err;
 			done++;
@@ -201,7 +203,7 @@ int command_speed(int argc, char **argv)
 	};
 	char version[128], dir[PATH_LEN];
 	struct list operands = {0};
-	int missed = 0, code = options_parse(table, "tmbench speed [OPTION]...", argc, argv, &operands);
+	int missed, code = options_parse(table, "tmbench speed [OPTION]...", argc, argv, &operands);
 
 	if (code)
 		return code;
@@ -224,7 +226,6 @@ int command_speed(int argc, char **argv)
 	code = run_all(&s, !strcmp(progress, "always") || (!strcmp(progress, "auto") && isatty(2)));
 	if (code)
 		return code;
-	if (speed_report(&s, format, version, &missed))
-		return EXIT_FAIL;
+	missed = speed_report(&s, format, version);
 	return enforce && missed ? EXIT_MISSED : EXIT_OK;
 }

@@ -59,8 +59,10 @@ int speed_vm(const struct speed *s, struct speed_cell *cell);
 /* The median of a figure over a cell's runs. */
 double speed_median(const struct speed_cell *c, double (*figure)(const struct speed_run *));
 
-/* Prints medians and targets in FORMAT (human, json, csv), and writes every run to out/runs.csv. *missed: targets that do not
-   hold. 0, or -1 after saying why. */
-int speed_report(const struct speed *s, const char *format, const char *qemu_version, int *missed);
+/* Writes every run so far to out/runs.csv. 0, or -1 after saying why. */
+int speed_write(const struct speed *s);
+
+/* Prints medians and targets in FORMAT (human, json, csv). How many targets do not hold. */
+int speed_report(const struct speed *s, const char *format, const char *qemu_version);
 
 #endif

