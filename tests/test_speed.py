@@ -103,6 +103,12 @@ def test_what_is_missing_is_named_before_anything_runs(tree):
     assert done.returncode == 1
 
 
+def test_the_database_guest_is_made_on_demand(tree):
+    done = speed(tree, "--load", "sysbench")
+    assert done.returncode == 1
+    assert done.stderr == f"tmbench: {tree}/build/guest-mysql/root.img is missing; run `make guest-mysql`\n"
+
+
 def test_an_unreadable_profile(tree):
     done = speed(tree, "--profile", "/nowhere.conf", "--load", "redis")
     assert done.returncode == 1
