@@ -1,7 +1,7 @@
 // The default policy. In this order, within the migration bandwidth:
 //   repair    small allocations and buffers that found no DRAM are promoted, values make room for them;
 //   headroom  while the program grows, a little DRAM is kept free for its small zone;
-//   fill      when it has stopped growing, free DRAM is filled with values, but for an eighth of that;
+//   fill      when it has stopped growing, free DRAM is filled with values (an eighth of the headroom stays);
 //   exchange  regions of neighbouring granules that are known to be hot trade places with cold ones.
 //
 // Heat of a region: the mean of ln(delay to the touch) over its last samples, relative to the samples of all regions at that
@@ -21,8 +21,7 @@
 #define VARIANCE     1.6449
 #define DEVIATION    1.2826
 #define PATIENCE     1024
-#define GROWTH_NS    UINT64_C(2000000000) // without growth for so long: values may use what was kept for the small zone
-#define SETTLED_NS   UINT64_C(400000000)  // without growth for so long: most of the headroom is put to use
+#define GROWTH_NS    UINT64_C(400000000) // without growth for so long: values may use what was kept for the small zone
 #define TICK_NS	     UINT64_C(200000000)
 #define IDLE_TICK_NS UINT64_C(1000000000)
 
@@ -36,7 +35,8 @@ static size_t known[KNOWN], known_n; // those with samples
 static double level, mean, square;   // ln(delay): recent mean; of deviations: mean and mean square
 static unsigned level_n, total_n;
 static unsigned fruitless; // samples since the last exchange
-static uint64_t last_ns, last_commits, growth_ns;
+static uint64_t last_ns, growth_ns;
+static uint64_t high_water; // granules: the most that were in use lately
 static double budget; // bytes
 static size_t hand;
 static size_t repair_hand[TM_ZONES];
@@ -164,8 +164,9 @@ static bool repair(void)
 	return any;
 }
 
-static bool headroom(uint64_t slack)
+static bool headroom(void)
 {
+	uint64_t slack = tm_quota_slack();
 	bool any = false;
 
 	while (budget > 0 && tm_quota_free() < slack) {
@@ -176,8 +177,9 @@ static bool headroom(uint64_t slack)
 	return any;
 }
 
-static bool fill(uint64_t slack)
+static bool fill(void)
 {
+	uint64_t slack = tm_quota_slack();
 	bool any = false;
 
 	while (budget > 0 && tm_quota_free() > slack + 1) {
@@ -226,14 +228,17 @@ static uint64_t tick(uint64_t now)
 	if (budget > rate / 4)
 		budget = rate / 4;
 	last_ns = now;
-	if (tm.count.commits - last_commits > 32) { // connections come and go: that is not growth
+	uint64_t used = tm.count.total[0] + tm.count.total[1];
+	if (used > high_water + 32) { // connections come and go: that is not growth
 		growth_ns = now;
-		last_commits = tm.count.commits;
+		high_water = used;
 	}
 	tm.grown_up = now - growth_ns > GROWTH_NS;
+	if (tm.grown_up && used < high_water) // what it has freed for long, and takes again, is growth
+		high_water = used;
 
 	bool busy = repair();
-	busy |= now - growth_ns > SETTLED_NS ? fill(tm_quota_slack() / 8) : headroom(tm_quota_slack());
+	busy |= tm.grown_up ? fill() : headroom();
 	busy |= exchange();
 	return busy ? TICK_NS / 4 : tm.grown_up ? IDLE_TICK_NS : TICK_NS;
 }

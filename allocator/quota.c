@@ -2,12 +2,12 @@
 //
 // Small allocations and buffers come first: values and mappings may not use the reserve, an eighth of the quota less
 // what the first ones hold already, and never the last few granules (the slack), so that growth of the small zone finds
-// DRAM at once while the worker demotes values in the background.
+// DRAM at once while the worker demotes values in the background. When the program has stopped growing, values get most of both.
 #include "allocator/core.h"
 
 uint64_t tm_quota_slack(void)
 {
-	uint64_t slack = tm.quota / 64;
+	uint64_t slack = tm.quota / (tm.grown_up ? 512 : 64);
 	return slack > 4 ? slack : tm.quota / 4 < 4 ? tm.quota / 4 : 4;
 }
 
