@@ -12,8 +12,8 @@
 // UFFDIO_COPY), never while calling jemalloc, never while touching managed memory, and never across an mremap that
 // userfaultfd reports, because the fault thread, which must read that report, takes it too. Order: jemalloc's
 // locks, engine mutex (who migrates), tm_lock. A granule whose pages are on their way is TM_MOVING (the mover is
-// the only one to change it), or TM_HINT_* / TM_FROZEN (detached on purpose); others wait with tm_wait() or,
-// inside jemalloc's hooks, refuse.
+// the only one to change it), or TM_HINT_* / TM_FROZEN (detached on purpose); others wait with tm_wait(), or
+// end a hint with tm_hint_restore().
 #ifndef TIERMEM_CORE_H
 #define TIERMEM_CORE_H
 

@@ -5,6 +5,7 @@
 // neighbours have neighbouring frames, so the kernel keeps one mapping, and calls are rare.
 #include "allocator/core.h"
 #include "allocator/frames.h"
+#include "allocator/hint.h"
 #include "allocator/tier_pmem.h"
 
 #include <string.h>
@@ -160,7 +161,16 @@ bool tm_decommit(uintptr_t addr, size_t size)
 	}
 	tm_lock();
 	for (size_t g = tm_index(addr); g <= last; g++) {
+		// A hint ends, a move is waited for (it is short, and needs none of jemalloc's locks): what is refused here,
+		// jemalloc never offers again.
+		if (tm.table[g].state == TM_HINT_DRAM || tm.table[g].state == TM_HINT_PMEM)
+			tm_hint_restore(g, false);
 		uint8_t state = tm.table[g].state;
+		if (state == TM_MOVING) {
+			tm_wait();
+			g = tm_index(addr) - 1; // others may be on their way by now
+			continue;
+		}
 		if ((state != TM_DRAM && state != TM_PMEM) || (state == TM_PMEM && !tm_pmem.alias)) {
 			tm_unlock();
 			return false;
