@@ -401,7 +401,8 @@ def test_libtmsim_twice_is_refused(tmsim):
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
 def test_signals_reach_qemu_itself(tmsim, sig):
     p = subprocess.Popen([str(TMSIM), "run", "--quiet", "--", QEMU, *Q], env=tmsim.env | {"FAKE_SLEEP": "60"},
-                         stdout=subprocess.PIPE, text=True)
+                         stdout=subprocess.PIPE, text=True,
+                         preexec_fn=lambda: signal.signal(sig, signal.SIG_DFL))  # a test run in the background ignores SIGINT
     assert any(line.startswith("<-plugin") for line in p.stdout)
     time.sleep(0.5)
     p.send_signal(sig)
