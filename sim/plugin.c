@@ -402,12 +402,12 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	for (int i = 0; i < argc; i++)
 		if (take_argument(argv[i], err, sizeof(err)))
 			goto bad;
+	if (options.strict)
+		fix_addresses();
 	if (machine_init()) {
 		fprintf(stderr, "tmsim: no memory for the caches\n");
 		return -1;
 	}
-	if (options.strict)
-		fix_addresses();
 	if (phase_open(options.stats, !options.strict)) {
 		fprintf(stderr, "tmsim: cannot write the statistics file '%s': %m\n", options.stats);
 		return -1;

@@ -282,11 +282,6 @@ struct actor *sched_attach_vcpu(unsigned int index)
 	return a;
 }
 
-struct actor *sched_vcpu(unsigned int index)
-{
-	return index < SCHED_MAX_VCPUS && actors[index].state != ACTOR_NONE ? &actors[index] : NULL;
-}
-
 struct actor *sched_new_worker(void)
 {
 	struct actor *a = NULL;

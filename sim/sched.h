@@ -61,9 +61,6 @@ void sched_init(uint64_t quantum_ns);
 /* The calling thread becomes vCPU index's actor, without the token (it takes it at its next wait or yield). */
 struct actor *sched_attach_vcpu(unsigned int index);
 
-/* The vCPU's actor, NULL when it has not started. */
-struct actor *sched_vcpu(unsigned int index);
-
 /* For a thread that the calling actor is about to create: an actor ready at the caller's time. NULL when the caller does not
    hold the token or there are SCHED_MAX_WORKERS already: that thread stays outside. */
 struct actor *sched_new_worker(void);

@@ -38,6 +38,17 @@ class Guest:
         return next(e for e in self.events if e["event"] == "phase" and e["name"] == name)
 
 
+# A guest that sleeps for ten seconds between two marks, and tells its clocks.
+SLEEP = """
+tmmark model on
+cat /proc/uptime >/tmp/u0
+tmmark begin sleep
+sleep 10
+tmmark end
+cat /proc/uptime >/tmp/u1
+echo "uptimes $(cut -d' ' -f1 /tmp/u0) $(cut -d' ' -f1 /tmp/u1)" >/dev/ttyS1
+echo "clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)" >/dev/ttyS1
+"""
 CLOCK = "clocksource=hpet tsc=unstable"
 
 

@@ -10,15 +10,7 @@ import pytest
 
 import simvm
 
-SCRIPT = """
-tmmark model on
-cat /proc/uptime >/tmp/u0
-tmmark begin sleep
-sleep 10
-tmmark end
-cat /proc/uptime >/tmp/u1
-echo "uptimes $(cut -d' ' -f1 /tmp/u0) $(cut -d' ' -f1 /tmp/u1)" >/dev/ttyS1
-echo "clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)" >/dev/ttyS1
+SCRIPT = simvm.SLEEP + """
 tmmark begin spin0
 taskset -c 0 sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done'
 tmmark begin both

@@ -457,15 +457,7 @@ def test_options_without_argument_are_those_of_the_installed_qemu(tmsim):
 
 # Real guests on real QEMU: command lines as a user would write them, with what they lack left to tmsim.
 
-SLEEP = """
-tmmark model on
-cat /proc/uptime >/tmp/u0
-tmmark begin sleep
-sleep 10
-tmmark end
-cat /proc/uptime >/tmp/u1
-echo "uptimes $(cut -d' ' -f1 /tmp/u0) $(cut -d' ' -f1 /tmp/u1)" >/dev/ttyS1
-echo "clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)" >/dev/ttyS1
+SLEEP = simvm.SLEEP + """
 echo "cpus $(grep -c ^processor /proc/cpuinfo)" >/dev/ttyS1
 """
 
