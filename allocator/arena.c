@@ -1,5 +1,9 @@
-// jemalloc's arenas. Small allocations and large arrays use the automatic arenas and caches. Buffers and bulk
-// values have arenas of their own, and every thread an explicit cache for them, so that zones never share a page.
+// jemalloc's arenas, in sets of three: small allocations and large arrays, buffers, bulk values. A thread uses one set. Small
+// ones go through the thread's automatic cache; buffers and bulk values through an explicit one, so that zones never share a page.
+//
+// A thread gets its set after its first few calls of malloc, the one with the fewest threads, or a new one while each has some: so
+// there are as many sets as threads that allocate at a time, and a program with one such thread has one. (jemalloc's automatic arenas would do that for
+// small ones, but they are born without hooks; and each arena costs a program that asks for statistics, which visit all.)
 //
 // Extent hooks: jemalloc gets address space from our zones, 2 MiB at a time and uncommitted, and then commits exactly the
 // pages it starts to use (tm_commit) and decommits them when they have been unused for its decay time (tm_decommit).
@@ -17,25 +21,34 @@
 #include <unistd.h>
 
 #define GROW_BYTES ((size_t)2 << 20)
-#define MAX_ARENAS 4 // each costs: Redis asks for statistics ten times a second, and jemalloc walks them all
+#define MAX_SETS   64
+#define FEW_CALLS  16 // a thread that asks less often does with the first set: starting a thread takes some
 
 struct zone_hooks {
 	extent_hooks_t hooks; // first: jemalloc hands out its address
 	enum tm_zone zone;
 };
 
+__thread bool tm_arena_bound;
+
 // What a thread needs for the zones of their own: state 0 is a new thread.
 static __thread struct {
 	enum { NEW, MAKING, READY, GONE } state;
-	unsigned tcache;
+	unsigned calls, set, tcache;
 	int buffer_flags, bulk_flags, free_flags;
 } me;
 
 #define NO_ARENA UINT_MAX // not created yet
 
-static unsigned arenas, buffer_arena[MAX_ARENAS], bulk_arena[MAX_ARENAS];
+static struct {
+	unsigned small, buffer, bulk; // jemalloc's numbers
+	atomic_int threads;
+} sets[MAX_SETS];
+static atomic_uint n_sets;
+static unsigned max_sets;
+static atomic_flag creating =
+	ATOMIC_FLAG_INIT; // no lock: a fork meanwhile would wait for it with jemalloc's locks held
 static size_t buffer_min;
-static atomic_uint next_arena;
 static pthread_key_t key;
 static char conf[128];
 
@@ -122,11 +135,11 @@ void tm_arenas_configure(void)
 	uint64_t n = 0;
 
 	tm_parse_size(tm.value[TM_OPT_ARENAS], &n);
-	if (!n)
-		n = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-	arenas = n < 1 ? 1 : n > MAX_ARENAS ? MAX_ARENAS : (unsigned)n;
-	// No huge arena: it would be created behind our back, without hooks.
-	snprintf(conf, sizeof(conf), "narenas:%u,oversize_threshold:0,retain:true", arenas);
+	if (!n) // as many as jemalloc's own default
+		n = 4 * (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	max_sets = n < 1 ? 1 : n > MAX_SETS ? MAX_SETS : (unsigned)n;
+	// One automatic arena; no huge arena, which would be created behind our back, without hooks.
+	snprintf(conf, sizeof(conf), "narenas:1,oversize_threshold:0,retain:true");
 	je_malloc_conf = conf;
 }
 
@@ -150,12 +163,16 @@ static bool create_arena(enum tm_zone zone, unsigned *index)
 // A thread ends: its cache goes; later frees of other destructors do without.
 static void thread_ends(void *unused)
 {
+	bool has_cache = me.state == READY;
+
 	tm_front_close();
+	sets[me.set].threads--;
 	me.state = GONE;
 	me.buffer_flags = (me.buffer_flags & ~MALLOCX_TCACHE(me.tcache)) | MALLOCX_TCACHE_NONE;
 	me.bulk_flags = (me.bulk_flags & ~MALLOCX_TCACHE(me.tcache)) | MALLOCX_TCACHE_NONE;
 	me.free_flags = MALLOCX_TCACHE_NONE;
-	je_mallctl("tcache.destroy", NULL, NULL, &me.tcache, sizeof(me.tcache));
+	if (has_cache)
+		je_mallctl("tcache.destroy", NULL, NULL, &me.tcache, sizeof(me.tcache));
 }
 
 // jemalloc's first steps mapped 2 MiB before there were hooks. Takes what is left of it out of circulation; nothing of it
@@ -180,59 +197,95 @@ static void drain_first_extent(void)
 
 bool tm_arenas_init(void)
 {
-	char name[64];
 	uint64_t bytes = 0;
 
 	tm_parse_size(tm.value[TM_OPT_BUFFER_MIN], &bytes);
 	buffer_min = bytes;
-	for (unsigned i = 0; i < arenas; i++) {
-		extent_hooks_t *hooks = &zone_hooks[TM_SMALL].hooks;
-		snprintf(name, sizeof(name), "arena.%u.extent_hooks", i);
-		if (je_mallctl(name, NULL, NULL, &hooks, sizeof(hooks)) || !limit_growth(i))
-			return false;
-		buffer_arena[i] = bulk_arena[i] = NO_ARENA;
-	}
+	extent_hooks_t *hooks = &zone_hooks[TM_SMALL].hooks;
+	if (je_mallctl("arena.0.extent_hooks", NULL, NULL, &hooks, sizeof(hooks)) || !limit_growth(0))
+		return false;
+	sets[0].buffer = sets[0].bulk = NO_ARENA;
+	n_sets = 1;
 	drain_first_extent();
 	return !pthread_key_create(&key, thread_ends);
 }
 
-// The i-th pair of arenas, created at their first use. False: there are none, or another thread is creating them just now.
-// (No lock: a fork meanwhile would wait for it with jemalloc's locks held.)
+// The set's buffer and bulk arenas, created at their first use. False: there are none, or another thread is creating some just
+// now.
 static bool arenas_exist(unsigned i)
 {
-	static atomic_flag creating = ATOMIC_FLAG_INIT;
 	bool exist;
 
 	if (atomic_flag_test_and_set(&creating))
 		return false;
-	exist = (buffer_arena[i] != NO_ARENA || create_arena(TM_BUFFER, &buffer_arena[i])) &&
-		(bulk_arena[i] != NO_ARENA || create_arena(TM_BULK, &bulk_arena[i]));
+	exist = (sets[i].buffer != NO_ARENA || create_arena(TM_BUFFER, &sets[i].buffer)) &&
+		(sets[i].bulk != NO_ARENA || create_arena(TM_BULK, &sets[i].bulk));
 	atomic_flag_clear(&creating);
 	return exist;
 }
 
+// The set for one more thread.
+static unsigned choose_set(void)
+{
+	unsigned n = n_sets, best = 0;
+
+	for (unsigned i = 1; i < n; i++)
+		if (sets[i].threads < sets[best].threads)
+			best = i;
+	if (sets[best].threads == 0 || n >= max_sets || atomic_flag_test_and_set(&creating))
+		return best;
+	n = n_sets;
+	if (n < max_sets && create_arena(TM_SMALL, &sets[n].small)) {
+		sets[n].buffer = sets[n].bulk = NO_ARENA;
+		best = n;
+		n_sets = n + 1;
+	}
+	atomic_flag_clear(&creating);
+	return best;
+}
+
+static void bind_thread(void)
+{
+	tm_arena_bound = true; // first: what follows may allocate
+	if (!tm.managed)
+		return;
+	me.set = choose_set();
+	sets[me.set].threads++;
+	if (me.set && je_mallctl("thread.arena", NULL, NULL, &sets[me.set].small, sizeof(unsigned))) {
+		sets[me.set].threads--;
+		sets[me.set = 0].threads++;
+	}
+	pthread_setspecific(key, &me);
+}
+
+void tm_arena_bind(void)
+{
+	if (++me.calls > FEW_CALLS || !tm.managed)
+		bind_thread();
+}
+
 static void thread_starts(void)
 {
-	unsigned i = atomic_fetch_add(&next_arena, 1) % arenas;
 	size_t size = sizeof(me.tcache);
 
+	if (!tm_arena_bound)
+		bind_thread();
 	// Until it is ready, with the automatic arenas and no cache: what follows may allocate.
 	me.state = MAKING;
 	me.free_flags = me.buffer_flags = me.bulk_flags = MALLOCX_TCACHE_NONE;
-	if (!arenas_exist(i)) {
+	if (!arenas_exist(me.set)) {
 		me.state = NEW; // the next time again
 		return;
 	}
-	me.buffer_flags = MALLOCX_ARENA(buffer_arena[i]) | MALLOCX_TCACHE_NONE;
-	me.bulk_flags = MALLOCX_ARENA(bulk_arena[i]) | MALLOCX_TCACHE_NONE;
-	if (pthread_setspecific(key, &me) || je_mallctl("tcache.create", &me.tcache, &size, NULL, 0)) {
-		pthread_setspecific(key, NULL);
-		me.state = GONE;
+	me.buffer_flags = MALLOCX_ARENA(sets[me.set].buffer) | MALLOCX_TCACHE_NONE;
+	me.bulk_flags = MALLOCX_ARENA(sets[me.set].bulk) | MALLOCX_TCACHE_NONE;
+	if (!pthread_getspecific(key) || je_mallctl("tcache.create", &me.tcache, &size, NULL, 0)) {
+		me.state = GONE; // nothing would give it back
 		return;
 	}
 	me.free_flags = MALLOCX_TCACHE(me.tcache);
-	me.buffer_flags = MALLOCX_ARENA(buffer_arena[i]) | MALLOCX_TCACHE(me.tcache);
-	me.bulk_flags = MALLOCX_ARENA(bulk_arena[i]) | MALLOCX_TCACHE(me.tcache);
+	me.buffer_flags = MALLOCX_ARENA(sets[me.set].buffer) | MALLOCX_TCACHE(me.tcache);
+	me.bulk_flags = MALLOCX_ARENA(sets[me.set].bulk) | MALLOCX_TCACHE(me.tcache);
 	me.state = READY;
 }
 
@@ -255,4 +308,15 @@ bool tm_arena_thread_ready(void)
 	if (me.state == NEW)
 		thread_starts();
 	return me.state == READY;
+}
+
+void tm_arenas_private(bool on)
+{
+	bool cache = !on;
+	unsigned arena = on ? sets[0].bulk : 0;
+
+	if (on && !arenas_exist(0))
+		return;
+	je_mallctl("thread.tcache.enabled", NULL, NULL, &cache, sizeof(cache));
+	je_mallctl("thread.arena", NULL, NULL, &arena, sizeof(arena));
 }

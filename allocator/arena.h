@@ -11,6 +11,14 @@ void tm_arenas_configure(void);
 // Creates the arenas and hooks. May call jemalloc, hence malloc of the library itself. False: jemalloc refused.
 bool tm_arenas_init(void);
 
+// The calling thread has its set of arenas, or needs none. A thread that has not calls tm_arena_bind() before it allocates:
+// after a few of those calls it is bound.
+extern __thread bool tm_arena_bound;
+void tm_arena_bind(void);
+// At start-up: what the calling thread allocates while this is on is the library's own, and goes between the bulk values. The program's
+// small objects then lie as they would without tiermem: which of them share a cache line is decided by the first few.
+void tm_arenas_private(bool on);
+
 // Flags for je_mallocx() that allocate size bytes in the calling thread's arena of the size's zone (bulk or
 // buffer), and those for je_dallocx() of such an allocation.
 int tm_arena_flags(size_t size);

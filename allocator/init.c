@@ -13,6 +13,7 @@
 #include "allocator/frames.h"
 #include "allocator/jem.h"
 #include "allocator/migrate.h"
+#include "allocator/page_code.h"
 #include "allocator/stats.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/uffd.h"
@@ -104,7 +105,8 @@ static void set_up(void)
 	if (!tm_arenas_init())
 		tm_die("jemalloc did not accept its settings (MALLOC_CONF=%s)",
 		       env("MALLOC_CONF") ? env("MALLOC_CONF") : "");
-	tm_front_init(tm.base + TM_BULK * tm.zone_bytes, tm.zone_bytes);
+	tm_pages_init(tm.base, (TM_BULK + 1) * tm.zone_bytes);
+	tm_front_init();
 	tm_malloc_zones(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN), number(TM_OPT_LARGE_MIN),
 			tm.base + TM_BUFFER * tm.zone_bytes, 2 * tm.zone_bytes);
 }
@@ -147,6 +149,7 @@ static __attribute__((constructor)) void start(void)
 	tm_init_heap();
 	if (!tm.managed)
 		return;
+	tm_arenas_private(true);
 	if (!tm_pmem.alias && !tm_pmem_alias(why, sizeof(why)))
 		tm_die("%s", why);
 	if (!tm_uffd_init())
@@ -157,6 +160,7 @@ static __attribute__((constructor)) void start(void)
 	tm_control_init();
 	if (!tm_worker_start())
 		tm_die("cannot start threads: %s", strerror(errno));
+	tm_arenas_private(false);
 }
 
 static __attribute__((destructor)) void stop(void)

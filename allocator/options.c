@@ -25,7 +25,7 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 			      "allocations from SIZE on (hash tables) count as small"},
 	[TM_OPT_RESERVE] = {NULL, "TIERMEM_RESERVE", "SIZE", "64G", TM_OPT_SIZE, "address space per zone"},
 	[TM_OPT_ARENAS] = {NULL, "TIERMEM_ARENAS", "N", "0", TM_OPT_COUNT,
-			   "jemalloc arenas; 0: one per CPU, at most 8"},
+			   "most sets of jemalloc arenas, at most 64; 0: four per CPU"},
 	[TM_OPT_HINT_RATE] = {"hint-rate", "TIERMEM_HINT_RATE", "N", "200", TM_OPT_COUNT,
 			      "hint faults per second at most; 0: no tracking"},
 	[TM_OPT_BANDWIDTH] = {"bandwidth", "TIERMEM_BANDWIDTH", "SIZE", "64M", TM_OPT_SIZE,

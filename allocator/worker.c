@@ -1,5 +1,6 @@
 // The worker thread: sleeps until the policy or the tracker wants to be called, somebody kicks it, or a client asks.
 #include "allocator/worker.h"
+#include "allocator/arena.h"
 #include "allocator/control.h"
 #include "allocator/core.h"
 #include "allocator/migrate.h"
@@ -38,6 +39,7 @@ static void *work(void *unused)
 {
 	uint64_t drained;
 
+	tm_arena_bound = true; // no arenas for this thread
 	for (;;) {
 		atomic_store(&sleeping, AWAKE);
 		while (tm_engine_wanted())
