@@ -3,12 +3,8 @@
 #include "allocator/jem.h"
 
 #include <stdio.h>
-#include <sys/mman.h>
 
 __thread struct tm_front tm_front;
-uint8_t *tm_front_pages;
-uintptr_t tm_front_base;
-size_t tm_front_span;
 
 // jemalloc 5.3's experimental.batch_alloc: what it reads. Without that call there is no refilling.
 struct batch {
@@ -20,7 +16,7 @@ struct batch {
 static size_t batch_mib[2], batch_mib_length;
 static bool refills[TM_FRONT_CLASSES]; // the class's slabs have more than TM_FRONT_REFILL objects
 
-static void find_classes(void)
+void tm_front_init(void)
 {
 	size_t mib[4], length = 4, miblen = 2, n = sizeof(unsigned), bytes, count;
 	unsigned bins = 0;
@@ -59,19 +55,6 @@ void *tm_front_refill(size_t size, int flags)
 		tm_front_note(tm_front.slot[c][i], batch.size);
 	tm_front.n[c] = (uint8_t)(got - 1);
 	return tm_front.slot[c][got - 1];
-}
-
-void tm_front_init(uintptr_t base, size_t bytes)
-{
-	void *p = tm_os_mmap(NULL, bytes / TM_PAGE, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED)
-		return;
-	tm_front_pages = p;
-	tm_front_base = base;
-	tm_front_span = bytes;
-	find_classes();
 }
 
 bool tm_front_open(void)

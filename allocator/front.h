@@ -1,12 +1,9 @@
 // A few freed objects per thread and size class of the bulk zone, in front of jemalloc: its calls that name an
 // arena and a cache cost some 250 instructions a pair more than plain malloc and free, which a Redis SET feels.
-//
-// free() must know an object's class without asking jemalloc: one byte per page of the zone has it. A page belongs to one
-// class at a time (slabs are whole pages), and every allocation that comes out of jemalloc writes its page's byte.
 #ifndef TIERMEM_FRONT_H
 #define TIERMEM_FRONT_H
 
-#include "allocator/os.h"
+#include "allocator/page_code.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,13 +21,9 @@ struct tm_front {
 	void *slot[TM_FRONT_CLASSES][TM_FRONT_DEPTH];
 };
 
-extern __thread struct tm_front tm_front;
-extern uint8_t *tm_front_pages; // 0: not known, else class + 1
-extern uintptr_t tm_front_base;
-extern size_t tm_front_span; // bytes of the zone; 0 before tm_front_init()
-
-// Starts to keep objects of the zone at base; without memory for the page table it just never keeps any.
-void tm_front_init(uintptr_t base, size_t bytes);
+extern __thread struct tm_front tm_front __attribute__((visibility("hidden")));
+// Learns jemalloc's classes; without its call for several objects at once, nothing is ever kept ahead.
+void tm_front_init(void);
 // The thread ends: gives back what it kept.
 void tm_front_close(void);
 // The rare part of tm_front_push(): a thread's first.
@@ -67,30 +60,24 @@ static inline void *tm_front_pop(size_t size)
 	return tm_front.slot[c][--tm_front.n[c]];
 }
 
-// The class of p, or TM_FRONT_CLASSES.
-static inline size_t tm_front_class_of(const void *p)
+// The class of a page's code, TM_FRONT_CLASSES or more when it is none of ours.
+static inline size_t tm_front_class_of(unsigned code)
 {
-	uintptr_t offset = (uintptr_t)p - tm_front_base;
-
-	if (offset >= tm_front_span)
-		return TM_FRONT_CLASSES;
-	return (uint8_t)(tm_front_pages[offset / TM_PAGE] - 1) < TM_FRONT_CLASSES
-		       ? tm_front_pages[offset / TM_PAGE] - 1u
-		       : TM_FRONT_CLASSES;
+	return (size_t)code - TM_CODE_BULK;
 }
 
 // Whether p is of the class of size bytes: it can stay where it is.
 static inline bool tm_front_fits(const void *p, size_t size)
 {
-	size_t c = tm_front_class_of(p);
+	size_t c = tm_front_class_of(tm_page_code(p));
 
 	return c < TM_FRONT_CLASSES && c == tm_front_class(size);
 }
 
-// Keeps p; false: the caller frees it.
-static inline bool tm_front_push(void *p)
+// Keeps p, whose page has that code; false: the caller frees it.
+static inline bool tm_front_push(void *p, unsigned code)
 {
-	size_t c = tm_front_class_of(p);
+	size_t c = tm_front_class_of(code);
 
 	if (c >= TM_FRONT_CLASSES || tm_front.n[c] == TM_FRONT_DEPTH)
 		return false;
@@ -100,14 +87,12 @@ static inline bool tm_front_push(void *p)
 	return true;
 }
 
-// p came from jemalloc for a request of size bytes, of that class exactly; size 0: of some class.
+// p, possibly NULL, came from jemalloc for a plain request of size bytes.
 static inline void tm_front_note(const void *p, size_t size)
 {
-	uintptr_t offset = (uintptr_t)p - tm_front_base;
-	size_t c = size ? tm_front_class(size) : TM_FRONT_CLASSES;
+	size_t c = tm_front_class(size);
 
-	if (offset < tm_front_span)
-		tm_front_pages[offset / TM_PAGE] = c < TM_FRONT_CLASSES ? (uint8_t)(c + 1) : 0;
+	tm_page_set(p, c < TM_FRONT_CLASSES ? TM_CODE_BULK + (unsigned)c : TM_CODE_NONE);
 }
 
 #endif

@@ -17,6 +17,7 @@ void *je_rallocx(void *p, size_t size, int flags);
 size_t je_xallocx(void *p, size_t size, size_t extra, int flags);
 size_t je_sallocx(const void *p, int flags);
 void je_dallocx(void *p, int flags);
+void je_sdallocx(void *p, size_t size, int flags);
 size_t je_nallocx(size_t size, int flags);
 int je_mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
 int je_mallctlnametomib(const char *name, size_t *mibp, size_t *miblenp);

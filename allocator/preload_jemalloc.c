@@ -2,6 +2,7 @@
 // is heap like any other, in the small zone's arenas unless they name one.
 #include "allocator/init.h"
 #include "allocator/jem.h"
+#include "allocator/page_code.h"
 
 #include <stdlib.h>
 
@@ -11,12 +12,16 @@
 void *mallocx(size_t size, int flags)
 {
 	tm_init_heap();
-	return je_mallocx(size, flags);
+	void *p = je_mallocx(size, flags);
+	tm_page_set(p, TM_CODE_NONE);
+	return p;
 }
 
 void *rallocx(void *p, size_t size, int flags)
 {
-	return je_rallocx(p, size, flags);
+	void *q = je_rallocx(p, size, flags);
+	tm_page_set(q, TM_CODE_NONE);
+	return q;
 }
 
 size_t xallocx(void *p, size_t size, size_t extra, int flags)

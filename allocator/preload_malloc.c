@@ -5,6 +5,7 @@
 #include "allocator/front.h"
 #include "allocator/init.h"
 #include "allocator/jem.h"
+#include "allocator/page_code.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -40,6 +41,28 @@ static inline bool special_address(const void *p)
 	return (uintptr_t)p - special_base < special_bytes;
 }
 
+// Requests below it are neither special nor anything else: 0 until the thread has its arenas.
+static __thread size_t small_below;
+
+// p came from jemalloc for a request that is not special.
+static inline void *plain(void *p, size_t size)
+{
+	if (size < TM_CODE_SMALL_BYTES)
+		tm_page_set_small(p, size);
+	else
+		tm_page_set(p, TM_CODE_NONE);
+	return p;
+}
+
+static __attribute__((noinline)) void *plain_malloc(size_t size, int flags)
+{
+	if (!tm_arena_bound)
+		tm_arena_bind();
+	if (!small_below && tm_arena_bound && ready && tm.managed)
+		small_below = lo < TM_CODE_SMALL_BYTES ? lo : TM_CODE_SMALL_BYTES;
+	return plain(flags & MALLOCX_ZERO ? je_calloc(1, size) : je_malloc(size), size);
+}
+
 static bool still_special(size_t size)
 {
 	return tm_init_heap() && special_size(size);
@@ -48,24 +71,30 @@ static bool still_special(size_t size)
 static __attribute__((noinline)) void *special_malloc(size_t size, int flags)
 {
 	if (__builtin_expect(!ready, 0) && !still_special(size))
-		return flags & MALLOCX_ZERO ? je_calloc(1, size) : je_malloc(size);
+		return plain_malloc(size, flags);
 	int arena = tm_arena_flags(size);
 	void *p = flags ? NULL : tm_front_refill(size, arena);
 	if (p)
 		return p;
 	p = je_mallocx(size, arena | flags);
-	if (p)
-		tm_front_note(p, size);
-	else
+	if (!p)
 		errno = ENOMEM;
+	tm_front_note(p, size);
 	return p;
 }
 
 void *malloc(size_t size)
 {
+	void *p;
+
+	if (__builtin_expect(size < small_below, 1)) {
+		p = je_malloc(size);
+		tm_page_set_small(p, size);
+		return p;
+	}
 	if (!special_size(size))
-		return je_malloc(size);
-	void *p = tm_front_pop(size);
+		return plain_malloc(size, 0);
+	p = tm_front_pop(size);
 	return p ? p : special_malloc(size, 0);
 }
 
@@ -77,15 +106,25 @@ void *calloc(size_t n, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return special_size(bytes) ? special_malloc(bytes, MALLOCX_ZERO) : je_calloc(1, bytes);
+	return special_size(bytes) ? special_malloc(bytes, MALLOCX_ZERO) : plain_malloc(bytes, MALLOCX_ZERO);
+}
+
+static __attribute__((noinline)) void special_free(void *p, unsigned code)
+{
+	if (!tm_front_push(p, code))
+		je_dallocx(p, tm_arena_free_flags());
 }
 
 void free(void *p)
 {
-	if (!special_address(p))
+	unsigned code = tm_page_code(p);
+
+	if (code - 1 < TM_CODE_SMALL)
+		je_sdallocx(p, tm_code_size[code], 0);
+	else if (special_address(p))
+		special_free(p, code);
+	else
 		je_free(p);
-	else if (!tm_front_push(p))
-		je_dallocx(p, tm_arena_free_flags());
 }
 
 void *realloc(void *p, size_t size)
@@ -98,16 +137,15 @@ void *realloc(void *p, size_t size)
 	}
 	bool from = special_address(p), to = special_size(size) && still_special(size);
 	if (!from && !to)
-		return je_realloc(p, size);
+		return plain(je_realloc(p, size), size);
 	if (from && to && tm_front_fits(p, size))
 		return p;
 	size_t old = je_sallocx(p, 0);
 	if (from && to && (old >= buffer_min) == (size >= buffer_min)) {
 		void *q = je_rallocx(p, size, tm_arena_flags(size));
-		if (q)
-			tm_front_note(q, size);
-		else
+		if (!q)
 			errno = ENOMEM;
+		tm_front_note(q, size);
 		return q;
 	}
 	// It changes its zone: it moves.
@@ -132,14 +170,18 @@ void *reallocarray(void *p, size_t n, size_t size)
 
 int posix_memalign(void **out, size_t alignment, size_t size)
 {
-	if (!special_size(size) || !still_special(size))
-		return je_posix_memalign(out, alignment, size);
+	if (!special_size(size) || !still_special(size)) {
+		int error = je_posix_memalign(out, alignment, size);
+		if (!error)
+			tm_page_set(*out, TM_CODE_NONE);
+		return error;
+	}
 	if (alignment < sizeof(void *) || alignment & (alignment - 1))
 		return EINVAL;
 	void *p = je_mallocx(size, tm_arena_flags(size) | MALLOCX_ALIGN(alignment));
 	if (!p)
 		return ENOMEM;
-	tm_front_note(p, 0);
+	tm_page_set(p, TM_CODE_NONE);
 	*out = p;
 	return 0;
 }
@@ -185,7 +227,7 @@ void *pvalloc(size_t size)
 
 size_t malloc_usable_size(void *p)
 {
-	size_t c = tm_front_class_of(p);
+	unsigned code = tm_page_code(p);
 
-	return c < TM_FRONT_CLASSES ? tm_front_size(c) : je_malloc_usable_size(p);
+	return code != TM_CODE_NONE ? tm_code_size[code] : je_malloc_usable_size(p);
 }

@@ -1,4 +1,5 @@
 // What a program may expect of the malloc family. Prints the first rule that does not hold.
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdint.h>
@@ -21,6 +22,41 @@ static int is_all(const unsigned char *p, unsigned char value, size_t n)
 			return 0;
 	}
 	return 1;
+}
+
+// Pages that change their size class again and again: what malloc_usable_size() says is what a plain jemalloc says. `sized` is
+// jemalloc's own sallocx, which does not look at the page's code; NULL where it is not there.
+static void pages_change_class(size_t (*sized)(const void *, int))
+{
+	enum { N = 4096 };
+	static void *p[N];
+	static const size_t sizes[] = {1, 16, 100, 500, 512, 640, 4000, 9000, 24};
+	unsigned kind = 0;
+
+	for (size_t round = 0; round < 40; round++) {
+		for (size_t i = 0; i < N; i++) {
+			size_t size = sizes[(round + i / 1024) % (sizeof(sizes) / sizeof(*sizes))];
+			switch (kind++ % 5) {
+			case 0:
+				p[i] = calloc(1, size);
+				break;
+			case 1:
+				p[i] = realloc(malloc(size / 2 + 1), size);
+				break;
+			case 2:
+				rule(!posix_memalign(&p[i], 64, size), "posix_memalign gives memory", size);
+				break;
+			default:
+				p[i] = malloc(size);
+			}
+			memset(p[i], 1, malloc_usable_size(p[i]));
+		}
+		for (size_t i = 0; i < N; i++) {
+			rule(!sized || malloc_usable_size(p[i]) == sized(p[i], 0),
+			     "malloc_usable_size is jemalloc's", malloc_usable_size(p[i]));
+			free(p[i]);
+		}
+	}
 }
 
 int main(void)
@@ -77,6 +113,7 @@ int main(void)
 	rule(!reallocarray(NULL, huge, 2), "reallocarray knows overflow", huge);
 	errno = 0;
 	rule(!malloc(SIZE_MAX - 4096) && errno == ENOMEM, "malloc of nearly everything fails", SIZE_MAX);
+	pages_change_class((size_t(*)(const void *, int))dlsym(RTLD_DEFAULT, "sallocx"));
 	free(NULL);
 	puts("ok");
 	return 0;

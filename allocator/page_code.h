@@ -1,0 +1,54 @@
+// The size class of the objects in each heap page: one byte, so that free() and malloc_usable_size() need not ask jemalloc. Its
+// way through its radix tree to the page's slab takes some 40 instructions; programs like Redis ask at every malloc and free.
+//
+// A page belongs to one class at a time (slabs are whole pages). Its byte is written at every allocation that comes out of
+// jemalloc, so what a page's freed objects were does not matter; every entry point that returns memory has to do that.
+#ifndef TIERMEM_PAGE_CODE_H
+#define TIERMEM_PAGE_CODE_H
+
+#include "allocator/os.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Codes: TM_CODE_NONE: ask jemalloc. 1..TM_CODE_SMALL: a class of code * 8 bytes. From TM_CODE_BULK on: front.h's classes.
+enum { TM_CODE_NONE = 0, TM_CODE_SMALL = 64, TM_CODE_BULK = 65, TM_CODES = 96 };
+
+#define TM_CODE_SMALL_BYTES 512 // the largest class of the small ones
+
+#pragma GCC visibility push(hidden) // read at every malloc and free: no detour
+extern uint8_t *tm_pages;	    // the code of each page
+extern uintptr_t tm_pages_base;	    // of the first page
+extern size_t tm_pages_span;	    // bytes; 0 before tm_pages_init()
+
+// The small class of a request, by (bytes + 7) / 8; the size of a code's objects.
+extern uint8_t tm_small_code[TM_CODE_SMALL + 1];
+extern uint16_t tm_code_size[TM_CODES];
+#pragma GCC visibility pop
+
+// Codes for the heap at base; without memory for them all pages stay TM_CODE_NONE.
+void tm_pages_init(uintptr_t base, size_t bytes);
+
+static inline unsigned tm_page_code(const void *p)
+{
+	uintptr_t offset = (uintptr_t)p - tm_pages_base;
+
+	return __builtin_expect(offset < tm_pages_span, 1) ? tm_pages[offset / TM_PAGE] : TM_CODE_NONE;
+}
+
+static inline void tm_page_set(const void *p, unsigned code)
+{
+	uintptr_t offset = (uintptr_t)p - tm_pages_base;
+
+	if (__builtin_expect(offset < tm_pages_span, 1))
+		tm_pages[offset / TM_PAGE] = (uint8_t)code;
+}
+
+// p, possibly NULL, came out of jemalloc for a plain request of size bytes, below TM_CODE_SMALL_BYTES.
+static inline void tm_page_set_small(const void *p, size_t size)
+{
+	tm_page_set(p, tm_small_code[(size + 7) / 8]);
+}
+
+#endif
