@@ -2,8 +2,9 @@
 // ones go through the thread's automatic cache; buffers and bulk values through an explicit one, so that zones never share a page.
 //
 // A thread gets its set after its first few calls of malloc, the one with the fewest threads, or a new one while each has some: so
-// there are as many sets as threads that allocate at a time, and a program with one such thread has one. (jemalloc's automatic arenas would do that for
-// small ones, but they are born without hooks; and each arena costs a program that asks for statistics, which visit all.)
+// there are as many sets as threads that allocate at a time, and a program with one such thread has one. (jemalloc's automatic
+// arenas would do that for small ones, but they are born without hooks; and each arena costs a program that asks for statistics,
+// which visit all.)
 //
 // Extent hooks: jemalloc gets address space from our zones, 2 MiB at a time and uncommitted, and then commits exactly the
 // pages it starts to use (tm_commit) and decommits them when they have been unused for its decay time (tm_decommit).
@@ -46,8 +47,8 @@ static struct {
 } sets[MAX_SETS];
 static atomic_uint n_sets;
 static unsigned max_sets;
-static atomic_flag creating =
-	ATOMIC_FLAG_INIT; // no lock: a fork meanwhile would wait for it with jemalloc's locks held
+// Not a lock: a fork meanwhile would wait for it with jemalloc's locks held.
+static atomic_flag creating = ATOMIC_FLAG_INIT;
 static size_t buffer_min;
 static pthread_key_t key;
 static char conf[128];
@@ -308,6 +309,11 @@ bool tm_arena_thread_ready(void)
 	if (me.state == NEW)
 		thread_starts();
 	return me.state == READY;
+}
+
+void tm_arenas_reset(void)
+{
+	atomic_flag_clear(&creating);
 }
 
 void tm_arenas_private(bool on)

@@ -11,6 +11,9 @@ void tm_arenas_configure(void);
 // Creates the arenas and hooks. May call jemalloc, hence malloc of the library itself. False: jemalloc refused.
 bool tm_arenas_init(void);
 
+// In a forked child, whose other threads are gone.
+void tm_arenas_reset(void);
+
 // The calling thread has its set of arenas, or needs none. A thread that has not calls tm_arena_bind() before it allocates:
 // after a few of those calls it is bound.
 extern __thread bool tm_arena_bound;

@@ -15,6 +15,7 @@
 // Without userfaultfd the child copies, while the parent waits on a pipe: writes of other threads may get into the copy.
 // vfork and posix_spawn share memory until exec and need nothing. A raw clone() runs no handlers and shares PMEM granules.
 #include "allocator/fork.h"
+#include "allocator/arena.h"
 #include "allocator/core.h"
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
@@ -181,6 +182,7 @@ static void in_child(void)
 	thread = 0;
 	tm_locks_reset();
 	tm_engine_reset();
+	tm_arenas_reset();
 	if (tm.count.total[1]) {
 		each_run(TM_PMEM, copy_shared);
 		each_run(TM_EMPTY, unmap_ahead);
