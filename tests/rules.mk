@@ -32,3 +32,10 @@ test: all guest unit-test
 .PHONY: unit-test
 unit-test: $(UNIT_TESTS)
 	@for t in $(UNIT_TESTS); do $$t || exit 1; done
+
+# What depends on QEMU's internals, and that the same inputs give the same bytes, on the other QEMU that is supported.
+## test-qemu10: the simulator's tests on Debian 13's QEMU
+.PHONY: test-qemu10
+test-qemu10: all guest qemu10
+	TEST_QEMU=$(abspath $(QEMU10))/qemu-system-x86_64 $(PYTHON) -m pytest -q -rs -p no:cacheprovider \
+		tests/test_sim.py tests/test_strict.py $(PYTEST_OPTIONS)

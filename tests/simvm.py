@@ -53,8 +53,8 @@ CLOCK = "clocksource=hpet tsc=unstable"
 
 
 def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus=2, pmem_mib=0, cpu="max,-tsc,-erms,-fsrm", append=CLOCK,
-        seed=1, plugin="", preload=True, qemu=(), environment=None, timeout=240):
-    """Boots a guest that runs script with /bin/sh; returns a Guest. extra: more programs, {name: path}."""
+        seed=1, plugin="", preload=True, qemu=(), environment=None, timeout=240, program=QEMU):
+    """Boots a guest that runs script with /bin/sh; returns a Guest. extra: more programs, {name: path}; program: the QEMU."""
     files = {"tm": (0o40755, b""), "tm/bin": (0o40755, b""), "tm/lib": (0o40755, b""), "tm/run": (0o100755, script.encode())}
     for p in programs:
         files[f"tm/bin/{p}"] = (0o100755, (BUILD / "bin" / p).read_bytes())
@@ -65,7 +65,7 @@ def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus
     initrd = (BUILD / "guest/initrd.img").read_bytes()
     (folder / "initrd").write_bytes(initrd + b"\0" * (-len(initrd) % 4) + newc(files))
     root = BUILD / "guest/root.img"
-    args = [QEMU, "-machine", "q35,nvdimm=on", "-accel", "tcg,thread=multi", "-cpu", cpu,
+    args = [str(program), "-machine", "q35,nvdimm=on", "-accel", "tcg,thread=multi", "-cpu", cpu,
             "-smp", str(vcpus), "-m", "512M,slots=4,maxmem=16G", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", str(seed),
             "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(BUILD / "guest/vmlinuz"),
             "-initrd", str(folder / "initrd"), "-append",

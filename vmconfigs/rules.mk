@@ -27,3 +27,13 @@ $(GUEST_MYSQL)/root.img: $(GUEST_MYSQL)/stamp ;
 $(GUEST_MYSQL)/stamp: $(wildcard vmconfigs/guest-mysql/*) workloads/mariadb.cnf $(BUILD)/deps.stamp
 	sh vmconfigs/guest-mysql/build.sh vmconfigs/guest-mysql workloads/mariadb.cnf $(GUEST_MYSQL)
 	@touch $@
+
+# Debian 13's QEMU, beside this machine's.
+QEMU10 := $(BUILD)/qemu10
+
+## qemu10: unpack Debian 13's QEMU (10.x) under build/qemu10
+.PHONY: qemu10
+qemu10: $(QEMU10)/stamp
+$(QEMU10)/stamp: vmconfigs/qemu10/build.sh $(BUILD)/deps.stamp
+	sh vmconfigs/qemu10/build.sh $(QEMU10)
+	@touch $@
