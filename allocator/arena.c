@@ -164,9 +164,8 @@ static bool create_arena(enum tm_zone zone, unsigned *index)
 // A thread ends: its cache goes; later frees of other destructors do without.
 static void thread_ends(void *unused)
 {
-	bool has_cache = me.state == READY;
-
 	tm_front_close();
+	bool has_cache = me.state == READY;
 	sets[me.set].threads--;
 	me.state = GONE;
 	me.buffer_flags = (me.buffer_flags & ~MALLOCX_TCACHE(me.tcache)) | MALLOCX_TCACHE_NONE;
@@ -256,7 +255,8 @@ static void bind_thread(void)
 		sets[me.set].threads--;
 		sets[me.set = 0].threads++;
 	}
-	pthread_setspecific(key, &me);
+	if (!pthread_setspecific(key, &me))
+		tm_front_open();
 }
 
 void tm_arena_bind(void)
@@ -304,16 +304,19 @@ int tm_arena_free_flags(void)
 	return me.free_flags;
 }
 
-bool tm_arena_thread_ready(void)
-{
-	if (me.state == NEW)
-		thread_starts();
-	return me.state == READY;
-}
-
 void tm_arenas_reset(void)
 {
 	atomic_flag_clear(&creating);
+}
+
+bool tm_arenas_purge(size_t size)
+{
+	char name[32];
+
+	if (!tm.managed || size > tm.zone_bytes)
+		return false;
+	snprintf(name, sizeof(name), "arena.%u.purge", MALLCTL_ARENAS_ALL);
+	return !je_mallctl(name, NULL, NULL, NULL, 0);
 }
 
 void tm_arenas_private(bool on)

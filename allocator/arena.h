@@ -18,6 +18,9 @@ void tm_arenas_reset(void);
 // after a few of those calls it is bound.
 extern __thread bool tm_arena_bound;
 void tm_arena_bind(void);
+// There was no memory for size bytes: takes back what jemalloc keeps of freed pages. False: it is not worth another try.
+bool tm_arenas_purge(size_t size);
+
 // At start-up: what the calling thread allocates while this is on is the library's own, and goes between the bulk values. The program's
 // small objects then lie as they would without tiermem: which of them share a cache line is decided by the first few.
 void tm_arenas_private(bool on);
@@ -26,8 +29,5 @@ void tm_arenas_private(bool on);
 // buffer), and those for je_dallocx() of such an allocation.
 int tm_arena_flags(size_t size);
 int tm_arena_free_flags(void);
-
-// Whether the calling thread has its cache, and gives it back when it ends.
-bool tm_arena_thread_ready(void);
 
 #endif

@@ -44,31 +44,35 @@ void tm_front_init(void)
 void *tm_front_refill(size_t size, int flags)
 {
 	size_t c = tm_front_class(size), got = 0, length = sizeof(got);
+	unsigned code = tm_front_code(size);
 
-	if (!batch_mib_length || c >= TM_FRONT_CLASSES || !refills[c] || tm_front.n[c] ||
-	    (tm_front.state != TM_FRONT_OPEN && !tm_front_open()))
+	if (!batch_mib_length || code == TM_CODE_NONE || !refills[c] || tm_front.n[code] || !tm_front.limit)
 		return NULL;
-	struct batch batch = {tm_front.slot[c], TM_FRONT_REFILL, tm_front_size(c), flags};
+	struct batch batch = {tm_front.slot[code], TM_FRONT_REFILL, tm_front_size(c), flags};
 	if (je_mallctlbymib(batch_mib, batch_mib_length, &got, &length, &batch, sizeof(batch)) || !got)
 		return NULL;
 	for (size_t i = 0; i < got; i++)
-		tm_front_note(tm_front.slot[c][i], batch.size);
-	tm_front.n[c] = (uint8_t)(got - 1);
-	return tm_front.slot[c][got - 1];
+		tm_page_set(tm_front.slot[code][i], code);
+	tm_front.n[code] = (uint8_t)(got - 1);
+	return tm_front.slot[code][got - 1];
 }
 
-bool tm_front_open(void)
+void tm_front_open(void)
 {
-	if (tm_front.state == TM_FRONT_CLOSED || !tm_arena_thread_ready())
-		return false;
-	tm_front.state = TM_FRONT_OPEN;
-	return true;
+	tm_front.limit = TM_FRONT_DEPTH;
 }
 
 void tm_front_close(void)
 {
-	tm_front.state = TM_FRONT_CLOSED;
-	for (size_t c = 0; c < TM_FRONT_CLASSES; c++)
-		while (tm_front.n[c])
-			je_dallocx(tm_front.slot[c][--tm_front.n[c]], tm_arena_free_flags());
+	void *p;
+
+	tm_front.limit = 0;
+	for (unsigned code = 1; code < TM_CODES; code++) {
+		while ((p = tm_front_pop(code))) {
+			if (code <= TM_CODE_SMALL)
+				je_sdallocx(p, tm_code_size[code], 0);
+			else
+				je_dallocx(p, tm_arena_free_flags());
+		}
+	}
 }

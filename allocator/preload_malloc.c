@@ -60,7 +60,10 @@ static __attribute__((noinline)) void *plain_malloc(size_t size, int flags)
 		tm_arena_bind();
 	if (!small_below && tm_arena_bound && ready && tm.managed)
 		small_below = lo < TM_CODE_SMALL_BYTES ? lo : TM_CODE_SMALL_BYTES;
-	return plain(flags & MALLOCX_ZERO ? je_calloc(1, size) : je_malloc(size), size);
+	void *p = flags & MALLOCX_ZERO ? je_calloc(1, size) : je_malloc(size);
+	if (!p && tm_arenas_purge(size))
+		p = flags & MALLOCX_ZERO ? je_calloc(1, size) : je_malloc(size);
+	return plain(p, size);
 }
 
 static bool still_special(size_t size)
@@ -77,6 +80,8 @@ static __attribute__((noinline)) void *special_malloc(size_t size, int flags)
 	if (p)
 		return p;
 	p = je_mallocx(size, arena | flags);
+	if (!p && tm_arenas_purge(size))
+		p = je_mallocx(size, arena | flags);
 	if (!p)
 		errno = ENOMEM;
 	tm_front_note(p, size);
@@ -88,13 +93,17 @@ void *malloc(size_t size)
 	void *p;
 
 	if (__builtin_expect(size < small_below, 1)) {
+		unsigned code = tm_small_code[(size + 7) / 8];
+		p = tm_front_pop(code);
+		if (p)
+			return p;
 		p = je_malloc(size);
-		tm_page_set_small(p, size);
-		return p;
+		tm_page_set(p, code);
+		return __builtin_expect(p != NULL, 1) ? p : plain_malloc(size, 0);
 	}
 	if (!special_size(size))
 		return plain_malloc(size, 0);
-	p = tm_front_pop(size);
+	p = tm_front_pop(tm_front_code(size)); // nothing is kept of TM_CODE_NONE
 	return p ? p : special_malloc(size, 0);
 }
 
@@ -109,20 +118,16 @@ void *calloc(size_t n, size_t size)
 	return special_size(bytes) ? special_malloc(bytes, MALLOCX_ZERO) : plain_malloc(bytes, MALLOCX_ZERO);
 }
 
-static __attribute__((noinline)) void special_free(void *p, unsigned code)
-{
-	if (!tm_front_push(p, code))
-		je_dallocx(p, tm_arena_free_flags());
-}
-
 void free(void *p)
 {
 	unsigned code = tm_page_code(p);
 
+	if (code != TM_CODE_NONE && tm_front_push(p, code))
+		return;
 	if (code - 1 < TM_CODE_SMALL)
 		je_sdallocx(p, tm_code_size[code], 0);
 	else if (special_address(p))
-		special_free(p, code);
+		je_dallocx(p, tm_arena_free_flags());
 	else
 		je_free(p);
 }
@@ -136,13 +141,19 @@ void *realloc(void *p, size_t size)
 		return NULL;
 	}
 	bool from = special_address(p), to = special_size(size) && still_special(size);
-	if (!from && !to)
-		return plain(je_realloc(p, size), size);
+	if (!from && !to) {
+		void *q = je_realloc(p, size);
+		if (!q && tm_arenas_purge(size))
+			q = je_realloc(p, size);
+		return plain(q, size);
+	}
 	if (from && to && tm_front_fits(p, size))
 		return p;
 	size_t old = je_sallocx(p, 0);
 	if (from && to && (old >= buffer_min) == (size >= buffer_min)) {
 		void *q = je_rallocx(p, size, tm_arena_flags(size));
+		if (!q && tm_arenas_purge(size))
+			q = je_rallocx(p, size, tm_arena_flags(size));
 		if (!q)
 			errno = ENOMEM;
 		tm_front_note(q, size);
@@ -172,13 +183,18 @@ int posix_memalign(void **out, size_t alignment, size_t size)
 {
 	if (!special_size(size) || !still_special(size)) {
 		int error = je_posix_memalign(out, alignment, size);
+		if (error == ENOMEM && tm_arenas_purge(size))
+			error = je_posix_memalign(out, alignment, size);
 		if (!error)
 			tm_page_set(*out, TM_CODE_NONE);
 		return error;
 	}
 	if (alignment < sizeof(void *) || alignment & (alignment - 1))
 		return EINVAL;
-	void *p = je_mallocx(size, tm_arena_flags(size) | MALLOCX_ALIGN(alignment));
+	int flags = tm_arena_flags(size) | MALLOCX_ALIGN(alignment);
+	void *p = je_mallocx(size, flags);
+	if (!p && tm_arenas_purge(size))
+		p = je_mallocx(size, flags);
 	if (!p)
 		return ENOMEM;
 	tm_page_set(p, TM_CODE_NONE);
