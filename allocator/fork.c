@@ -17,6 +17,7 @@
 #include "allocator/fork.h"
 #include "allocator/arena.h"
 #include "allocator/core.h"
+#include "allocator/direct_io.h"
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
 #include "allocator/tier_pmem.h"
@@ -183,6 +184,7 @@ static void in_child(void)
 	tm_locks_reset();
 	tm_engine_reset();
 	tm_arenas_reset();
+	tm_io_reset();
 	if (tm.count.total[1]) {
 		each_run(TM_PMEM, copy_shared);
 		each_run(TM_EMPTY, unmap_ahead);

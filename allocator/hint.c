@@ -3,6 +3,7 @@
 // the touch its frame is mapped again. The fault thread restores; results go to a ring that the worker reads.
 #include "allocator/hint.h"
 #include "allocator/core.h"
+#include "allocator/direct_io.h"
 #include "allocator/migrate.h"
 #include "allocator/tier_pmem.h"
 
@@ -79,7 +80,8 @@ bool tm_hint_set(size_t g)
 	if (!slot_memory)
 		slot_memory = tm_os_reserve((size_t)TM_HINT_SLOTS << tm.shift);
 	if (slot >= 0 && slot_memory && tm_movable(t) && tm.vmas + 4 <= tm.vmas_max &&
-	    (t->state == TM_DRAM || t->state == TM_PMEM)) {
+	    (t->state == TM_DRAM || t->state == TM_PMEM) &&
+	    !tm_io_busy((uintptr_t)tm_address(g), (uintptr_t)tm_address(g + 1))) {
 		slots[slot].used = true;
 		slots[slot].g = g;
 		slots[slot].since_ns = tm_os_now_ns();

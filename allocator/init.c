@@ -8,12 +8,14 @@
 #include "allocator/arena.h"
 #include "allocator/control.h"
 #include "allocator/core.h"
+#include "allocator/direct_io.h"
 #include "allocator/fork.h"
 #include "allocator/front.h"
 #include "allocator/frames.h"
 #include "allocator/jem.h"
 #include "allocator/migrate.h"
 #include "allocator/page_code.h"
+#include "allocator/preload_io.h"
 #include "allocator/stats.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/uffd.h"
@@ -147,6 +149,8 @@ static __attribute__((constructor)) void start(void)
 	char why[256];
 
 	tm_init_heap();
+	tm_io_look_up();
+	tm_fd_look_up();
 	if (!tm.managed)
 		return;
 	tm_arenas_private(true);
@@ -157,6 +161,7 @@ static __attribute__((constructor)) void start(void)
 		       "vm.unprivileged_userfaultfd=1");
 	if (!tm_migrate_init())
 		tm_die("no address space for migration");
+	tm_io_init();
 	tm_control_init();
 	if (!tm_worker_start())
 		tm_die("cannot start threads: %s", strerror(errno));

@@ -8,10 +8,11 @@
 // UFFDIO_COPY fills it from the frames' alias and wakes; unregister; frames are free.
 // The mremap of a promotion returns only when the fault thread has read the report: never hold tm_lock across it.
 //
-// Not covered: pages pinned for direct I/O (O_DIRECT, io_uring buffers) while they are moved, and futexes that are not
-// process-private (their key changes between anonymous and shared memory).
+// Pages that a device reads or writes are left alone (direct_io.h). Not covered: futexes that are not process-private (their key
+// changes between anonymous and shared memory).
 #include "allocator/migrate.h"
 #include "allocator/core.h"
+#include "allocator/direct_io.h"
 #include "allocator/frames.h"
 #include "allocator/tier_pmem.h"
 
@@ -82,7 +83,8 @@ static size_t same_run(size_t g, size_t n, enum tm_granule_state state)
 	size_t i = 0;
 
 	while (i < n && i < run && tm.table[g + i].state == state && tm_movable(&tm.table[g + i]) &&
-	       tm_zone_of(g + i) == tm_zone_of(g))
+	       tm_zone_of(g + i) == tm_zone_of(g) &&
+	       !tm_io_busy((uintptr_t)tm_address(g + i), (uintptr_t)tm_address(g + i + 1)))
 		i++;
 	return i;
 }

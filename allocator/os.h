@@ -10,6 +10,8 @@
 
 #define TM_PAGE ((size_t)4096)
 
+// As syscall(2), which is replaced, too. Negative: -1 and errno.
+long tm_os_syscall(long nr, long a, long b, long c, long d, long e, long f);
 // As mmap(2), munmap(2), mprotect(2), madvise(2) and mremap(2), errno and all.
 void *tm_os_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset);
 int tm_os_munmap(void *addr, size_t size);

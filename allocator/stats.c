@@ -1,6 +1,7 @@
 // Statistics as JSON, without malloc: snprintf into a buffer.
 #include "allocator/stats.h"
 #include "allocator/core.h"
+#include "allocator/direct_io.h"
 #include "allocator/policy.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/track_hint.h"
@@ -78,8 +79,14 @@ size_t tm_stats_json(char *text, size_t size)
 	put(&o,
 	    "},\"migrations\":{\"possible\":%s,\"promoted\":%" PRIu64 ",\"demoted\":%" PRIu64
 	    ",\"failed\":%" PRIu64 ",\"promoted_bytes\":%" PRIu64 ",\"demoted_bytes\":%" PRIu64 "}",
-	    tm.uffd_works ? "true" : "false", c.promoted, c.demoted, c.failed, c.promoted << tm.shift,
+	    tm.uffd_works && !tm_io_refusal ? "true" : "false", c.promoted, c.demoted, c.failed, c.promoted << tm.shift,
 	    c.demoted << tm.shift);
+	put(&o, ",\"direct_io\":{\"held\":%llu,\"refused\":", (unsigned long long)tm_io_held);
+	if (tm_io_refusal)
+		put_string(&o, tm_io_refusal);
+	else
+		put(&o, "null");
+	put(&o, "}");
 	put(&o, ",\"faults\":{\"first_touch\":%" PRIu64 ",\"hint\":%" PRIu64 ",\"waited\":%" PRIu64 "}",
 	    c.first_touch, c.hint, c.waited);
 	put(&o, ",\"tracking\":{\"source\":\"%s\",\"cpu_ns\":%" PRIu64 "}",

@@ -3,6 +3,7 @@
 #include "allocator/arena.h"
 #include "allocator/control.h"
 #include "allocator/core.h"
+#include "allocator/direct_io.h"
 #include "allocator/migrate.h"
 #include "allocator/policy.h"
 #include "allocator/policy_random.h"
@@ -42,6 +43,7 @@ static void *work(void *unused)
 	tm_arena_bound = true; // no arenas for this thread
 	for (;;) {
 		atomic_store(&sleeping, AWAKE);
+		tm_io_scan(tm_os_now_ns());
 		while (tm_engine_wanted())
 			usleep(50);
 		tm_engine_take();

@@ -101,6 +101,23 @@ def test_a_file_can_be_the_pmem(programs, tmp_path):
         assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
 
 
+@pytest.mark.parametrize("granule,mode", [("4K", "sync"), ("4K", "vector"), ("4K", "libaio"), ("64K", "libaio"), ("4K", "uring")])
+def test_direct_io_is_not_lost_in_migrations(programs, tmp_path, granule, mode):
+    """Devices read and write pages, not addresses: without care, a read into a granule that moves meanwhile is lost within seconds."""
+    done, stats = run_with_stats(tmp_path, ["--dram", "2M", "--pmem", "memfd:256M", "--granule", granule],
+                                 [programs / "direct_io", tmp_path / "file", "3", mode], env={"TIERMEM_TEST_MIGRATE": "random"})
+    if done.stdout.startswith("skip"):
+        pytest.skip(done.stdout.strip())
+    assert done.stdout.startswith("ok"), done.stdout
+    assert stats["migrations"]["promoted"] > 0
+    if mode == "uring":
+        assert stats["direct_io"]["refused"] == "io_uring" and stats["migrations"]["possible"] is False
+        assert done.stderr == "tiermem: io_uring: device I/O that cannot be followed; nothing migrates from here on\n"
+    else:
+        assert stats["direct_io"]["held"] > 100 and stats["direct_io"]["refused"] is None
+        assert stats["migrations"]["possible"] is True and done.stderr == ""
+
+
 def test_static_policy_never_migrates(programs, tmp_path):
     _, stats = run_with_stats(tmp_path, ["--dram", "4M", "--pmem", "memfd:64M", "--granule", "4K", "--policy", "static"],
                               [programs / "stress", "1", "2"])

@@ -1,0 +1,245 @@
+#include "allocator/direct_io.h"
+#include "allocator/core.h"
+#include "allocator/hint.h"
+#include "allocator/migrate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define FDS	65536 // descriptors beyond are asked for their flags at every call
+#define SCAN_NS UINT64_C(1000000000)
+
+atomic_bool tm_io_any;
+_Atomic(const char *) tm_io_refusal;
+atomic_ullong tm_io_held;
+
+static atomic_uchar direct[FDS];
+
+// Operations in flight; tm_lock protects them. Free: to is 0.
+static struct {
+	uintptr_t from, to;
+	const void *key;
+} slots[TM_IO_MAX];
+static unsigned used; // slots from here on are free
+
+static bool is_direct(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && flags & O_DIRECT;
+}
+
+bool tm_io_known(int fd)
+{
+	if (fd < 0)
+		return false;
+	return fd < FDS ? direct[fd] : is_direct(fd);
+}
+
+void tm_io_opened(int fd, int flags)
+{
+	if (fd < 0 || (!(flags & O_DIRECT) && !tm_io_any))
+		return;
+	if (fd < FDS)
+		direct[fd] = (flags & O_DIRECT) != 0;
+	if (flags & O_DIRECT)
+		tm_io_any = true;
+}
+
+void tm_io_duplicated(int fd, int from)
+{
+	if (tm_io_any)
+		tm_io_opened(fd, tm_io_known(from) ? O_DIRECT : 0);
+}
+
+// Calls with each open descriptor. No malloc: not opendir().
+static void each_fd(void (*visit)(int fd))
+{
+	struct entry {
+		uint64_t inode, offset;
+		unsigned short length;
+		unsigned char type;
+		char name[];
+	};
+	static char buffer[4096] __attribute__((aligned(8)));
+	int dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long n;
+
+	if (dir < 0)
+		return;
+	while ((n = syscall(SYS_getdents64, dir, buffer, sizeof(buffer))) > 0) {
+		for (long at = 0; at < n; at += ((struct entry *)(void *)(buffer + at))->length) {
+			const struct entry *e = (struct entry *)(void *)(buffer + at);
+			int fd = 0;
+			for (const char *c = e->name; *c >= '0' && *c <= '9'; c++)
+				fd = fd * 10 + *c - '0';
+			if (e->name[0] != '.' && fd != dir)
+				visit(fd);
+		}
+	}
+	close(dir);
+}
+
+static void look_at(int fd)
+{
+	char path[64], target[64];
+	ssize_t n;
+
+	if (is_direct(fd))
+		tm_io_opened(fd, O_DIRECT);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n > 0 && !strncmp(target, "anon_inode:[io_uring]", (size_t)n) && n >= 21)
+		tm_io_refuse("io_uring");
+}
+
+void tm_io_init(void)
+{
+	each_fd(look_at);
+}
+
+void tm_io_scan(uint64_t now)
+{
+	static uint64_t next;
+
+	if (now < next || !tm.uffd_works || tm_io_refusal)
+		return;
+	next = now + SCAN_NS;
+	each_fd(look_at);
+}
+
+// Waits until nothing of [from, to) is on its way. tm_lock held, but given up in between.
+static void settle(uintptr_t from, uintptr_t to)
+{
+	for (size_t g = tm_index(from); g <= tm_index(to - 1); g++) {
+		uint8_t state = tm.table[g].state;
+		if (state == TM_HINT_DRAM || state == TM_HINT_PMEM) {
+			tm_hint_restore(g, false);
+		} else if (state == TM_MOVING || state == TM_FROZEN) {
+			tm_wait();
+			g = tm_index(from) - 1;
+		}
+	}
+}
+
+// The range that covers all that is ours of the buffers; to is 0 when there is none.
+static void cover(const struct iovec *iov, int n, uintptr_t *from, uintptr_t *to)
+{
+	*from = UINTPTR_MAX, *to = 0;
+	for (int i = 0; i < n; i++) {
+		uintptr_t a = (uintptr_t)iov[i].iov_base, b = a + iov[i].iov_len;
+		if (!iov[i].iov_len || !tm_ours(a) || b < a)
+			continue;
+		*from = a < *from ? a : *from;
+		*to = b > *to ? b : *to;
+	}
+}
+
+static int begin(const struct iovec *iov, int n, const void *key)
+{
+	uintptr_t from, to;
+	unsigned slot;
+
+	if (!tm.uffd_works || tm.child || tm_io_refusal)
+		return -1;
+	cover(iov, n, &from, &to);
+	if (!to)
+		return -1;
+	tm_lock();
+	settle(from, to);
+	for (slot = 0; slot < used && slots[slot].to; slot++)
+		continue;
+	if (slot < TM_IO_MAX) {
+		slots[slot].from = from;
+		slots[slot].to = to;
+		slots[slot].key = key;
+		used = slot + 1 > used ? slot + 1 : used;
+		tm_io_held++;
+	}
+	tm_unlock();
+	if (slot < TM_IO_MAX)
+		return (int)slot;
+	tm_io_refuse("too many direct I/O operations at once");
+	return -1;
+}
+
+// tm_lock held.
+static void release(unsigned slot)
+{
+	slots[slot].to = 0;
+	while (used && !slots[used - 1].to)
+		used--;
+}
+
+int tm_io_begin(const struct iovec *iov, int n)
+{
+	return begin(iov, n, NULL);
+}
+
+void tm_io_end(int slot)
+{
+	if (slot < 0 || tm.child)
+		return;
+	tm_lock();
+	release((unsigned)slot);
+	tm_unlock();
+}
+
+void tm_io_begin_async(const struct iovec *iov, int n, const void *key)
+{
+	begin(iov, n, key);
+}
+
+void tm_io_end_async(const void *key)
+{
+	if (tm.child)
+		return;
+	tm_lock();
+	for (unsigned slot = 0; slot < used; slot++) {
+		if (slots[slot].to && slots[slot].key == key) {
+			release(slot);
+			break;
+		}
+	}
+	tm_unlock();
+}
+
+void tm_io_refuse(const char *why)
+{
+	const char *none = NULL;
+
+	if (!tm.managed || tm.child || !tm.uffd_works ||
+	    !atomic_compare_exchange_strong(&tm_io_refusal, &none, why))
+		return;
+	// What began before is over when no granule is on its way. Who migrates looks at tm_io_busy() under tm_lock.
+	tm_lock();
+	for (int zone = 0; zone < TM_ZONES; zone++) {
+		uintptr_t from = (uintptr_t)tm_address(tm_zone_first((enum tm_zone)zone));
+		uintptr_t to = tm.bump[zone];
+		if (to > from)
+			settle(from, to);
+	}
+	tm_unlock();
+	tm_log("%s: device I/O that cannot be followed; nothing migrates from here on", why);
+}
+
+bool tm_io_busy(uintptr_t from, uintptr_t to)
+{
+	if (__builtin_expect(tm_io_refusal != NULL, 0))
+		return true;
+	for (unsigned slot = 0; slot < used; slot++) {
+		if (slots[slot].from < to && from < slots[slot].to)
+			return true;
+	}
+	return false;
+}
+
+void tm_io_reset(void)
+{
+	used = 0;
+	memset(slots, 0, sizeof(slots));
+}
