@@ -18,6 +18,7 @@
 #include "allocator/arena.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
+#include "allocator/frames.h"
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
 #include "allocator/tier_pmem.h"
@@ -122,9 +123,9 @@ static void before(void)
 	if (tm.child)
 		return;
 	tm_engine_take();
+	tm_hint_expire(0);
 	if (!tm.count.total[1])
 		return;
-	tm_hint_expire(0);
 	thread = tm_os_thread_id();
 	if (tm.uffd_works && tm.engine_on)
 		each_run(TM_PMEM, freeze);
@@ -185,7 +186,7 @@ static void in_child(void)
 	tm_engine_reset();
 	tm_arenas_reset();
 	tm_io_reset();
-	if (tm.count.total[1]) {
+	if (tm_frames_used()) { // of granules in use, or ahead of use
 		each_run(TM_PMEM, copy_shared);
 		each_run(TM_EMPTY, unmap_ahead);
 	}

@@ -90,3 +90,8 @@ uint32_t tm_frames_free(void)
 {
 	return free_frames;
 }
+
+uint32_t tm_frames_used(void)
+{
+	return count - free_frames;
+}

@@ -11,5 +11,6 @@ bool tm_frames_init(uint32_t count);
 uint32_t tm_frames_take(uint32_t want, uint32_t near, uint32_t *got);
 void tm_frames_give(uint32_t first, uint32_t n);
 uint32_t tm_frames_free(void);
+uint32_t tm_frames_used(void);
 
 #endif
