@@ -1,5 +1,8 @@
-// The control socket: DIR/PID.sock in a directory only its owner can enter; a client sends one line, "stats", and gets
-// the JSON document. Clients of other users are refused by SO_PEERCRED, slow ones by time-outs, long ones by the cap.
+// The control socket: DIR/PID.sock in a directory only its owner can enter; a client sends one line and gets one JSON document.
+//
+// Nobody can hold up the worker, which serves it: all descriptors are non-blocking, an answer fits into the socket's buffer
+// (a client that does not read loses it), and lines are capped. Who does not end his line in time is hung up on, or earlier
+// when another needs his place; so is everybody who is neither the owner nor root (SO_PEERCRED).
 #include "allocator/control.h"
 #include "allocator/core.h"
 #include "allocator/stats.h"
@@ -9,14 +12,23 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define REQUEST_MAX 64
+#define PATIENCE_NS UINT64_C(2000000000)
+#define DEAF_NS	    UINT64_C(1000000000)
 
 static int listener = -1;
+static uint64_t deaf_until; // no descriptors left: connections wait
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+static struct client {
+	int fd; // -1: nobody
+	uint64_t until_ns;
+	size_t n;
+	char line[REQUEST_MAX];
+} clients[TM_CONTROL_CLIENTS];
 
 // Makes the directory if it is not there; false: it is not ours alone.
 static bool private_directory(const char *path)
@@ -31,6 +43,8 @@ void tm_control_init(void)
 {
 	char directory[108];
 
+	for (int i = 0; i < TM_CONTROL_CLIENTS; i++)
+		clients[i].fd = -1;
 	for (int n = 0;
 	     tm_control_path(n, geteuid(), tm.pid, directory, address.sun_path, sizeof(address.sun_path));
 	     n++) {
@@ -38,7 +52,7 @@ void tm_control_init(void)
 			continue;
 		int fd = tm_os_high_fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 		unlink(address.sun_path);
-		if (fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, 4)) {
+		if (fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, 256)) {
 			listener = fd;
 			return;
 		}
@@ -48,44 +62,134 @@ void tm_control_init(void)
 	tm_log("no place for a control socket: 'tiermem stats' cannot reach this process");
 }
 
-int tm_control_fd(void)
-{
-	return listener;
-}
-
 void tm_control_close(void)
 {
 	if (listener >= 0)
 		unlink(address.sun_path);
 }
 
-void tm_control_serve(void)
+// A forked child may have the descriptor as well: only shutdown() tells the client that this is all.
+static void hang_up(struct client *c)
 {
-	static char text[8192];
-	char request[REQUEST_MAX];
+	shutdown(c->fd, SHUT_RDWR);
+	close(c->fd);
+	c->fd = -1;
+}
+
+static void answer(struct client *c, const char *text, size_t length)
+{
+	ssize_t ignored = send(c->fd, text, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)ignored;
+	hang_up(c);
+}
+
+static void refuse(struct client *c, const char *why)
+{
+	char text[512];
+	int n = snprintf(text, sizeof(text), "{\"error\":\"%s\"}\n", why);
+
+	answer(c, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
+}
+
+// Does what the client's line, terminated, asks for. True: work for the worker.
+static bool request(struct client *c)
+{
+	static char text[16384];
+
+	if (!strcmp(c->line, "stats"))
+		answer(c, text, tm_stats_json(text, sizeof(text)));
+	else
+		refuse(c, "unknown request");
+	return false;
+}
+
+// Reads what is there of the line.
+static bool receive(struct client *c)
+{
+	ssize_t n = recv(c->fd, c->line + c->n, REQUEST_MAX - c->n, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		hang_up(c);
+		return false;
+	}
+	c->n += (size_t)n;
+	char *end = memchr(c->line, '\n', c->n);
+	if (end && !memchr(c->line, 0, (size_t)(end - c->line))) {
+		*end = 0;
+		return request(c);
+	}
+	if (end || c->n == REQUEST_MAX)
+		refuse(c, end ? "unknown request" : "the request is too long");
+	return false;
+}
+
+// A place for one more client: free, or that of who has waited longest.
+static struct client *place(void)
+{
+	struct client *oldest = clients;
+
+	for (struct client *c = clients; c < clients + TM_CONTROL_CLIENTS; c++) {
+		if (c->fd < 0)
+			return c;
+		if (c->until_ns < oldest->until_ns)
+			oldest = c;
+	}
+	hang_up(oldest);
+	return oldest;
+}
+
+static bool welcome(uint64_t now)
+{
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	struct timeval limit = {.tv_sec = 1};
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
-		return;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
-	    (peer.uid == geteuid() || peer.uid == 0)) {
-		ssize_t n = recv(fd, request, sizeof(request), 0);
-		size_t length;
-		if (n == 6 && !memcmp(request, "stats\n", 6))
-			length = tm_stats_json(text, sizeof(text));
-		else
-			length = (size_t)snprintf(text, sizeof(text), "{\"error\":\"unknown request\"}\n");
-		for (size_t done = 0; done < length;) {
-			ssize_t w = send(fd, text + done, length - done, MSG_NOSIGNAL);
-			if (w <= 0)
-				break;
-			done += (size_t)w;
-		}
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			deaf_until = now + DEAF_NS;
+		return false;
 	}
-	close(fd);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) ||
+	    (peer.uid != geteuid() && peer.uid != 0)) {
+		close(fd);
+		return false;
+	}
+	struct client *c = place();
+	*c = (struct client){.fd = tm_os_high_fd(fd), .until_ns = now + PATIENCE_NS};
+	return receive(c); // its line is there already, as a rule
+}
+
+uint64_t tm_control_polls(struct pollfd *fds, uint64_t now)
+{
+	uint64_t wait = deaf_until > now ? deaf_until - now : UINT64_MAX;
+
+	fds[0] = (struct pollfd){.fd = deaf_until > now ? -1 : listener, .events = POLLIN};
+	for (int i = 0; i < TM_CONTROL_CLIENTS; i++) {
+		const struct client *c = &clients[i];
+		fds[1 + i] = (struct pollfd){.fd = c->fd, .events = POLLIN};
+		if (c->fd < 0)
+			continue;
+		uint64_t left = c->until_ns > now ? c->until_ns - now : 0;
+		if (left < wait)
+			wait = left;
+	}
+	return wait;
+}
+
+bool tm_control_serve(const struct pollfd *fds, uint64_t now)
+{
+	bool work = false;
+
+	for (int i = 0; i < TM_CONTROL_CLIENTS; i++) {
+		struct client *c = &clients[i];
+		if (c->fd >= 0 && fds[1 + i].fd == c->fd && fds[1 + i].revents)
+			work |= receive(c);
+		if (c->fd >= 0 && now >= c->until_ns)
+			hang_up(c);
+	}
+	if (fds[0].revents & POLLIN)
+		work |= welcome(now);
+	return work;
 }

@@ -11,7 +11,6 @@
 #include "allocator/uffd.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -36,10 +35,39 @@ void tm_kick(bool urgent)
 	}
 }
 
+// Sleeps for wait ns, or until it is kicked or a client asks for work; answers clients meanwhile. False: it cannot.
+static bool rest(uint64_t wait)
+{
+	struct pollfd fds[1 + TM_CONTROL_POLLS] = {{.fd = kick_fd, .events = POLLIN}};
+	uint64_t now = tm_os_now_ns(), until = wait == TM_FOREVER ? TM_FOREVER : now + wait, drained;
+	bool work;
+
+	do {
+		uint64_t most = tm_control_polls(fds + 1, now),
+			 left = until == TM_FOREVER ? until : until - now;
+		if (most > left)
+			most = left;
+		struct timespec timeout = {(time_t)(most / 1000000000), (long)(most % 1000000000)};
+		// A kick is for who sleeps long: policies that are called soon anyway do not need it.
+		if (left > 20000000)
+			atomic_store(&sleeping, until == TM_FOREVER ? SLEEPS : SLEEPS_A_WHILE);
+		if (ppoll(fds, 1 + TM_CONTROL_POLLS, most == TM_FOREVER ? NULL : &timeout, NULL) < 0) {
+			if (errno != EINTR)
+				return false;
+			for (int i = 0; i <= TM_CONTROL_POLLS; i++)
+				fds[i].revents = 0;
+		}
+		if (fds[0].revents & POLLIN && read(kick_fd, &drained, sizeof(drained)) < 0 &&
+		    errno != EAGAIN)
+			return false;
+		now = tm_os_now_ns();
+		work = tm_control_serve(fds + 1, now);
+	} while (!work && !(fds[0].revents & POLLIN) && now < until);
+	return true;
+}
+
 static void *work(void *unused)
 {
-	uint64_t drained;
-
 	tm_arena_bound = true; // no arenas for this thread
 	for (;;) {
 		atomic_store(&sleeping, AWAKE);
@@ -51,19 +79,8 @@ static void *work(void *unused)
 		tm_engine_give();
 		if (track < wait)
 			wait = track;
-		struct pollfd fds[2] = {{.fd = kick_fd, .events = POLLIN},
-					{.fd = tm_control_fd(), .events = POLLIN}};
-		struct timespec timeout = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
-		// A kick is for who sleeps long: policies that are called soon anyway do not need it.
-		if (wait > 20000000)
-			atomic_store(&sleeping, wait == TM_FOREVER ? SLEEPS : SLEEPS_A_WHILE);
-		if (ppoll(fds, 2, wait == TM_FOREVER ? NULL : &timeout, NULL) < 0 && errno != EINTR)
+		if (!rest(wait))
 			return NULL;
-		if (fds[0].revents & POLLIN && read(kick_fd, &drained, sizeof(drained)) < 0 &&
-		    errno != EAGAIN)
-			return NULL;
-		if (fds[1].revents & POLLIN)
-			tm_control_serve();
 	}
 }
 
