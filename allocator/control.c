@@ -5,6 +5,7 @@
 // when another needs his place; so is everybody who is neither the owner nor root (SO_PEERCRED).
 #include "allocator/control.h"
 #include "allocator/core.h"
+#include "allocator/move.h"
 #include "allocator/stats.h"
 
 #include <errno.h>
@@ -91,6 +92,22 @@ static void refuse(struct client *c, const char *why)
 	answer(c, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
 }
 
+// "quota SIZE"
+static bool quota(struct client *c, const char *size)
+{
+	static const char ok[] = "{\"ok\":true}\n";
+	char why[400];
+	uint64_t bytes;
+
+	if (!tm_parse_size(size, &bytes))
+		refuse(c, "the quota is not a size");
+	else if (!tm_move_quota(bytes, why, sizeof(why)))
+		refuse(c, why);
+	else
+		answer(c, ok, sizeof(ok) - 1);
+	return true;
+}
+
 // Does what the client's line, terminated, asks for. True: work for the worker.
 static bool request(struct client *c)
 {
@@ -98,6 +115,8 @@ static bool request(struct client *c)
 
 	if (!strcmp(c->line, "stats"))
 		answer(c, text, tm_stats_json(text, sizeof(text)));
+	else if (!strncmp(c->line, "quota ", 6))
+		return quota(c, c->line + 6);
 	else
 		refuse(c, "unknown request");
 	return false;

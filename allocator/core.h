@@ -77,9 +77,10 @@ struct tm_core {
 	struct tm_granule *table;
 	uint64_t quota; // granules, TM_UNLIMITED for none
 	uint64_t quota_bytes;
-	bool no_huge;  // keep transparent huge pages out
-	bool grown_up; // nothing was committed for a while: the reserve is not needed
-	uint64_t vmas; // our estimate of mappings beyond the first ones
+	bool huge_unasked; // the kernel uses transparent huge pages wherever it can
+	bool no_huge;	   // keep them out
+	bool grown_up;	   // nothing was committed for a while: the reserve is not needed
+	uint64_t vmas;	   // our estimate of mappings beyond the first ones
 	uint64_t vmas_max;
 	int uffd, uffd_remap;		  // without and with UFFD_FEATURE_EVENT_REMAP
 	_Atomic uintptr_t bump[TM_ZONES]; // next unused address
@@ -116,6 +117,8 @@ static inline void *tm_address(size_t g)
 enum tm_zone tm_zone_of(size_t g);
 // Keeps huge pages out of a range where the kernel would use them unasked and the quota counts granules.
 void tm_no_huge(void *addr, size_t size);
+// The same for all of the zones, when a process without a quota gets one or is told to use PMEM. tm_lock held.
+void tm_keep_small(void);
 // Replaces what is mapped at n granules by untouched anonymous memory.
 bool tm_make_anonymous(size_t g, size_t n, int prot);
 // First granule of a zone and the first beyond what it has handed out.

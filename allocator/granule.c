@@ -69,12 +69,33 @@ bool tm_granules_init(uint64_t zone_bytes)
 	// Granules smaller than a huge page are accounted one by one: the kernel must not fill in 2 MiB at a touch.
 	char text[64];
 	tm_os_read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
-	tm.no_huge = tm.quota != TM_UNLIMITED && strstr(text, "[always]");
+	tm.huge_unasked = strstr(text, "[always]");
+	tm.no_huge = tm.quota != TM_UNLIMITED && tm.huge_unasked;
 	tm_no_huge((void *)tm.base, zone_bytes * TM_ZONES);
 	for (int z = 0; z < TM_ZONES; z++)
 		tm.bump[z] = tm.base + (uintptr_t)z * zone_bytes;
 	tm.table = tm_os_reserve((((zone_bytes * TM_ZONES) >> tm.shift) + 1) * sizeof(struct tm_granule));
 	return tm.table != NULL;
+}
+
+void tm_keep_small(void)
+{
+	if (tm.no_huge || !tm.huge_unasked)
+		return;
+	tm.no_huge = true;
+	tm_no_huge((void *)tm.base, tm.zone_bytes * TM_ZONES);
+	// What the kernel filled in beside the granules in use is not counted: away with it.
+	for (int z = TM_SMALL; z <= TM_BULK; z++) {
+		size_t end = tm_zone_end((enum tm_zone)z);
+		for (size_t g = tm_zone_first((enum tm_zone)z), n; g < end; g += n ? n : 1) {
+			for (n = 0; g + n < end && tm.table[g + n].state == TM_EMPTY &&
+				    !(tm.table[g + n].flags & TM_AHEAD);
+			     n++)
+				continue;
+			if (n)
+				tm_os_madvise(tm_address(g), n << tm.shift, MADV_DONTNEED);
+		}
+	}
 }
 
 enum tm_zone tm_zone_of(size_t g)

@@ -38,7 +38,8 @@ bool tm_migrate_init(void)
 	if (!p)
 		return false;
 	p = (char *)(((uintptr_t)p + ((size_t)4 << 20) - 1) & ~(((uintptr_t)4 << 20) - 1));
-	tm_no_huge(p, DETACH_BYTES + ((size_t)4 << 20));
+	if (tm.huge_unasked) // with a quota or not: it may get one
+		tm_os_madvise(p, DETACH_BYTES + ((size_t)4 << 20), MADV_NOHUGEPAGE);
 	stage = p;
 	empty = p + ((size_t)4 << 20);
 	if (tm.uffd_works && tm_os_uffd_register_writes(tm.uffd_remap, empty, DETACH_BYTES)) {

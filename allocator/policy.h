@@ -18,6 +18,8 @@ struct tm_policy {
 	uint64_t (*tick)(uint64_t now_ns);
 	// True while more samples would help; false: it has found nothing to gain (the tracker then backs off).
 	bool (*curious)(void);
+	// ln of how much longer a granule waits for a touch than others do; 0: as long, or not known. NULL: it knows no heat.
+	float (*cold)(size_t g);
 };
 
 extern const struct tm_policy tm_policy_static, tm_policy_hotness;

@@ -216,9 +216,18 @@ static bool exchange(void)
 	return any;
 }
 
+static float cold(size_t g)
+{
+	const struct region *r = regions ? &regions[g / REGION] : NULL;
+
+	return r && r->count >= 2 ? r->mean : 0;
+}
+
 static uint64_t tick(uint64_t now)
 {
-	if (!tm.uffd_works || !tm.quota || tm.quota == TM_UNLIMITED || !tm.count.total[1])
+	bool unlimited = tm.quota == TM_UNLIMITED; // and there is PMEM: it was not always, or somebody moved memory there
+
+	if (!tm.uffd_works || !tm.quota || !tm.count.total[1])
 		return TM_FOREVER;
 	double rate = 64 << 20;
 	uint64_t bytes;
@@ -238,10 +247,11 @@ static uint64_t tick(uint64_t now)
 		high_water = used;
 
 	bool busy = repair();
-	busy |= tm.grown_up ? fill() : headroom();
-	busy |= exchange();
+	busy |= tm.grown_up || unlimited ? fill() : headroom();
+	if (!unlimited)
+		busy |= exchange();
 	return busy ? TICK_NS / 4 : tm.grown_up ? IDLE_TICK_NS : TICK_NS;
 }
 
 const struct tm_policy tm_policy_hotness = {
-	.name = "hotness", .hints = true, .sample = sample, .tick = tick, .curious = curious};
+	.name = "hotness", .hints = true, .sample = sample, .tick = tick, .curious = curious, .cold = cold};

@@ -1,4 +1,5 @@
-// The DRAM quota: a granule is counted before it becomes DRAM, so what is resident never exceeds it.
+// The DRAM quota: a granule is counted before it becomes DRAM, so what is resident never exceeds it, but for a while after it
+// has been lowered (move.c).
 //
 // Small allocations and buffers come first: values and mappings may not use the reserve, an eighth of the quota less
 // what the first ones hold already, and never the last few granules (the slack), so that growth of the small zone finds
@@ -13,7 +14,9 @@ uint64_t tm_quota_slack(void)
 
 uint64_t tm_quota_free(void)
 {
-	return tm.quota == TM_UNLIMITED ? TM_UNLIMITED : tm.quota - tm.count.total[0];
+	if (tm.quota == TM_UNLIMITED)
+		return TM_UNLIMITED;
+	return tm.quota > tm.count.total[0] ? tm.quota - tm.count.total[0] : 0; // it may have been lowered
 }
 
 static uint64_t reserve(enum tm_zone zone)

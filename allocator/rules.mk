@@ -1,11 +1,11 @@
 # allocator: the preload library and the tiermem command.
 CFLAGS_allocator = -ftls-model=initial-exec
 
-ALLOCATOR_LIB := arena control control_path direct_io fork frames front granule hint init migrate mmap_zone options os page_code place \
-	policy_hotness policy_random policy_static preload_fd preload_io preload_jemalloc preload_malloc preload_mmap quota stats tier_pmem \
-	track_hint uffd worker
+ALLOCATOR_LIB := arena control control_path direct_io fork frames front granule hint init migrate mmap_zone move options os \
+	page_code place policy_hotness policy_random policy_static preload_fd preload_io preload_jemalloc preload_malloc preload_mmap \
+	quota stats tier_pmem track_hint uffd worker
 ALLOCATOR_LIB_OBJ := $(ALLOCATOR_LIB:%=$(BUILD)/pic/allocator/%.o)
-ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,cli/main cli/run cli/stats control_path options os tier_pmem \
+ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,cli/main cli/ask cli/quota cli/run cli/stats control_path options os tier_pmem \
 	granule)
 
 PROGRAMS  += $(BUILD)/bin/tiermem

@@ -2,6 +2,7 @@
 #include "allocator/stats.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
+#include "allocator/move.h"
 #include "allocator/policy.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/track_hint.h"
@@ -51,10 +52,12 @@ static void put_string(struct out *o, const char *s)
 size_t tm_stats_json(char *text, size_t size)
 {
 	struct out o = {text, size, 0};
+	struct tm_move_state quota;
 
 	tm_lock();
 	struct tm_counters c = tm.count;
 	uint64_t vmas = tm.vmas;
+	tm_move_quota_state(&quota);
 	tm_unlock();
 	uint64_t heap = 0;
 	for (int z = TM_SMALL; z <= TM_BULK; z++)
@@ -67,7 +70,13 @@ size_t tm_stats_json(char *text, size_t size)
 		put(&o, "null");
 	else
 		put(&o, "%" PRIu64, tm.quota_bytes);
-	put(&o, ",\"policy\":\"%s\",\"pmem\":{\"kind\":\"%s\",\"path\":", tm.value[TM_OPT_POLICY_NAME],
+	put(&o, ",\"quota\":{\"changes\":%u,\"over_bytes\":%" PRIu64 ",\"why\":", quota.changes,
+	    quota.over_bytes);
+	if (quota.why)
+		put_string(&o, quota.why);
+	else
+		put(&o, "null");
+	put(&o, "},\"policy\":\"%s\",\"pmem\":{\"kind\":\"%s\",\"path\":", tm.value[TM_OPT_POLICY_NAME],
 	    tm_pmem_kind_name(tm_pmem.kind));
 	put_string(&o, tm_pmem.path);
 	put(&o, ",\"bytes\":%" PRIu64 "},\"tiers\":{", tm_pmem.bytes);

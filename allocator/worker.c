@@ -5,6 +5,7 @@
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
 #include "allocator/migrate.h"
+#include "allocator/move.h"
 #include "allocator/policy.h"
 #include "allocator/policy_random.h"
 #include "allocator/track_hint.h"
@@ -75,10 +76,13 @@ static void *work(void *unused)
 		while (tm_engine_wanted())
 			usleep(50);
 		tm_engine_take();
-		uint64_t now = tm_os_now_ns(), wait = tm_policy->tick(now), track = tm_track_tick(now);
+		uint64_t now = tm_os_now_ns(), wait = tm_move_tick(now), due = tm_policy->tick(now);
+		if (due < wait)
+			wait = due;
+		due = tm_track_tick(now);
 		tm_engine_give();
-		if (track < wait)
-			wait = track;
+		if (due < wait)
+			wait = due;
 		if (!rest(wait))
 			return NULL;
 	}

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from test_allocator import (TIERMEM, cli, redis, stats_of)  # noqa: F401  (fixtures)
+from test_allocator import (MB, TIERMEM, check_values, cli, populate, programs, redis, stats_of)  # noqa: F401  (fixtures)
 
 
 def tiermem(*args, timeout=60, **more):
@@ -21,6 +21,10 @@ def until(true, seconds=20):
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.1)
+
+
+def zone(stats, name):
+    return next(z for z in stats["zones"] if z["name"] == name)
 
 
 # --- the control socket
@@ -93,6 +97,124 @@ def test_clients_that_hold_on_hold_up_nobody(redis):
 def test_other_users_are_refused(redis):
     server, _ = redis("--dram", "8M")
     other = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    for command in (["stats", str(server.pid)]):
+    for command in (["stats", str(server.pid)], ["quota", str(server.pid), "1M"]):
         done = subprocess.run([*other, TIERMEM, *command], text=True, capture_output=True)
         assert done.returncode == 1 and "does not answer; is it yours" in done.stderr
+
+
+# --- the quota
+
+def quota(server, *size, status=0):
+    done = tiermem("quota", server.pid, *size, "--json")
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("policy,granule", [("static", "64K"), ("hotness", "4K")])
+def test_quota_goes_down_and_up(redis, policy, granule):
+    server, port = redis("--dram", "unlimited", "--policy", policy, "--granule", granule)
+    populate(port, 20000)
+    assert quota(server)["dram_quota_bytes"] is None
+    for size in (12 * MB, 4 * MB, 0):
+        now = quota(server, size)
+        assert now["dram_quota_bytes"] == size and now["dram_bytes"] <= size and now["over_bytes"] == 0
+        assert now["pmem_bytes"] > 10 * MB
+        check_values(port, 20000)
+    assert stats_of(server)["quota"] == {"changes": 3, "over_bytes": 0, "why": None}
+    assert quota(server, "16M")["dram_quota_bytes"] == 16 * MB
+    if policy == "static":
+        populate(port, 25000)
+        assert stats_of(server)["tiers"]["dram"]["bytes"] >= MB  # new memory may be DRAM again
+        return
+    until(lambda: 14 * MB < stats_of(server)["tiers"]["dram"]["bytes"] <= 16 * MB)
+    stats = stats_of(server)
+    assert zone(stats, "small")["pmem_granules"] == 0 and zone(stats, "buffer")["pmem_granules"] == 0
+    quota(server, "unlimited")
+    until(lambda: stats_of(server)["tiers"]["pmem"]["bytes"] == 0)
+    check_values(port, 20000)
+    quota(server, "8M")
+    check_values(port, 20000)
+
+
+def test_quota_for_people(redis):
+    server, port = redis("--dram", "unlimited")
+    populate(port, 5000)
+    done = tiermem("quota", server.pid)
+    assert done.stdout.startswith("quota unlimited, DRAM ") and done.stderr == ""
+    done = tiermem("quota", server.pid, "2M")
+    assert done.stdout.startswith("quota 2.0 MiB (was unlimited), DRAM ")
+    assert " 2.0 " in tiermem("stats", server.pid).stdout.splitlines()[2]  # the limit of the DRAM tier
+
+
+@pytest.mark.parametrize("policy", ["static", "hotness"])
+def test_quota_changes_under_a_program_that_checks_its_memory(programs, policy):
+    """Threads, kernel writers and forks against a shadow, while the quota goes up and down."""
+    with subprocess.Popen([TIERMEM, "run", "--pmem", "memfd:512M", "--granule", "4K", "--policy", policy, "--",
+                           programs / "stress", "6", "3", "fork"], text=True, stdout=subprocess.PIPE) as child:
+        time.sleep(1)
+        for size in ("4M", "unlimited", "1M", "0", "8M", "2M"):
+            done = tiermem("quota", child.pid, size)
+            assert done.returncode == 0, (done.stderr, child.poll() is None or child.communicate())
+            time.sleep(0.3)
+        assert json.loads(tiermem("stats", child.pid, "--json").stdout)["migrations"]["demoted"] > 500
+        out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0 and out.startswith("ok"), out
+
+
+def test_frames_mapped_ahead_are_not_shared_by_fork(programs):
+    """After all memory went back to DRAM there are still frames mapped for what comes next."""
+    with subprocess.Popen([TIERMEM, "run", "--dram", "0", "--pmem", "memfd:512M", "--", programs / "fork_fresh"], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == "ready\n"
+        quota(child, "unlimited")
+        until(lambda: stats_of(child)["tiers"]["pmem"]["bytes"] == 0)
+        assert child.communicate("go\n", timeout=30)[0] == "parent good, child good\n"
+
+
+def test_quota_that_pmem_cannot_hold_is_refused(redis):
+    server, port = redis("--dram", "unlimited", "--pmem", "memfd:8M")
+    populate(port, 20000)
+    done = tiermem("quota", server.pid, "4M")
+    assert done.returncode == 1 and "bytes would have to move to PMEM, which has room for 8388608" in done.stderr
+    assert "the least that the quota can be now is" in done.stderr and done.stderr.count("\n") == 1
+    assert quota(server)["dram_quota_bytes"] is None
+    least = int(done.stderr.split()[-1])
+    now = quota(server, least + MB)
+    assert 0 < now["pmem_bytes"] <= 8 * MB
+    check_values(port, 20000)
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="changing the user needs root and setpriv")
+def test_quota_without_userfaultfd(programs, tmp_path):
+    with open("/proc/sys/vm/unprivileged_userfaultfd") as f:
+        if f.read().strip() != "0" or os.access("/dev/userfaultfd", os.F_OK) and os.stat("/dev/userfaultfd").st_mode & 0o7:
+            pytest.skip("userfaultfd is for everybody here")
+    code = "import sys; x = bytearray(8 << 20); print('ready', flush=True); sys.stdin.read(1)"
+    with subprocess.Popen(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", TIERMEM, "run", "--pmem",
+                           "memfd:512M", "--", "/usr/bin/python3", "-c", code], text=True, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/") as child:
+        assert child.stdout.readline() == "ready\n", child.stderr.read()
+        done = tiermem("quota", child.pid, "1M")
+        assert done.returncode == 1 and "userfaultfd is denied" in done.stderr and "cannot shrink" in done.stderr
+        assert done.stderr.count("\n") == 1 and "sysctl vm.unprivileged_userfaultfd=1" in done.stderr
+        assert tiermem("quota", child.pid, "1G").returncode == 0  # no memory has to move for that
+        child.communicate("\n", timeout=30)
+
+
+# --- what can be wrong
+
+@pytest.mark.parametrize("command,status,says", [
+    (["quota"], 2, "process is missing"),
+    (["quota", "abc"], 2, "not a process id"),
+    (["quota", ""], 2, "not a process id"),
+    (["quota", "1", "12Q"], 2, "'12Q' is not a size"),
+    (["quota", "1", "-1"], 2, "unexpected '-1'"),
+    (["quota", "1", "1M", "2M"], 2, "unexpected '2M'"),
+    (["quota", "1", "--format", "xml"], 2, "no format 'xml'"),
+    (["quota", "999999"], 1, "no process 999999"),
+    (["quota", str(os.getpid()), "1M"], 1, "does not answer"),
+])
+def test_bad_commands(command, status, says):
+    done = tiermem(*command)
+    assert done.returncode == status and says in done.stderr, done
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("tiermem: ") and done.stdout == ""

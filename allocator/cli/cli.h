@@ -1,11 +1,28 @@
-// The tiermem command: its subcommands.
+// The tiermem command: its subcommands, and what they share.
 #ifndef TIERMEM_CLI_H
 #define TIERMEM_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
 
 // Exit status: 0 fine, 1 failure, 2 usage.
 int cli_run(int argc, char **argv);
 int cli_stats(int argc, char **argv);
+int cli_quota(int argc, char **argv);
 // One line on stderr, "tiermem: ..."; returns status.
 int cli_error(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Reads a process id; false: it is none, and that has been said.
+bool cli_pid(const char *text, pid_t *pid);
+// If argv[*i] is --json or --format human|json: sets *json. Returns 0; 1: it is something else; 2: wrong, and that has been said.
+int cli_format(int argc, char **argv, int *i, bool *json);
+// Sends a line, without its end, to the process. NULL: no answer, or it is an error; that has been said. raw, if not NULL: the text of
+// the answer, valid until the next one.
+json_t *cli_ask(pid_t pid, const char *request, const char **raw);
+
+// Members of a JSON object; 0 if they are not there.
+long long cli_count(const json_t *object, const char *key);
+double cli_mib(const json_t *object, const char *key);
 
 #endif
