@@ -92,6 +92,48 @@ static void refuse(struct client *c, const char *why)
 	answer(c, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
 }
 
+// Who asked for a migration is answered when it is over; if he leaves, it ends.
+static struct client *mover;
+
+static void report(void)
+{
+	const struct tm_move_job *job = tm_move_job();
+	uint64_t total = 0;
+	char text[512];
+
+	for (int z = 0; z < TM_ZONES; z++)
+		total += job->moved[z];
+	int n = snprintf(text, sizeof(text),
+			 "{\"ok\":true,\"to\":\"%s\",\"moved_bytes\":%llu,\"small\":%llu,\"buffer\":%llu,"
+			 "\"bulk\":%llu,\"mmap\":%llu,\"why\":%s%s%s}\n",
+			 job->to_dram ? "dram" : "pmem", (unsigned long long)total << tm.shift,
+			 (unsigned long long)job->moved[TM_SMALL] << tm.shift,
+			 (unsigned long long)job->moved[TM_BUFFER] << tm.shift,
+			 (unsigned long long)job->moved[TM_BULK] << tm.shift,
+			 (unsigned long long)job->moved[TM_MMAP] << tm.shift, job->why ? "\"" : "",
+			 job->why ? job->why : "null", job->why ? "\"" : "");
+	answer(mover, text, (size_t)n);
+	mover = NULL;
+}
+
+// "migrate dram|pmem SIZE"
+static bool migrate(struct client *c, const char *what)
+{
+	bool to_dram = !strncmp(what, "dram ", 5);
+	char why[400];
+	uint64_t bytes;
+
+	if ((!to_dram && strncmp(what, "pmem ", 5)) || !tm_parse_size(what + 5, &bytes)) {
+		refuse(c, "it takes a tier and a size");
+	} else if (!tm_move_start(to_dram, bytes, why, sizeof(why))) {
+		refuse(c, why);
+	} else {
+		mover = c;
+		c->until_ns = UINT64_MAX;
+	}
+	return mover == c;
+}
+
 // "quota SIZE"
 static bool quota(struct client *c, const char *size)
 {
@@ -117,6 +159,8 @@ static bool request(struct client *c)
 		answer(c, text, tm_stats_json(text, sizeof(text)));
 	else if (!strncmp(c->line, "quota ", 6))
 		return quota(c, c->line + 6);
+	else if (!strncmp(c->line, "migrate ", 8))
+		return migrate(c, c->line + 8);
 	else
 		refuse(c, "unknown request");
 	return false;
@@ -125,6 +169,12 @@ static bool request(struct client *c)
 // Reads what is there of the line.
 static bool receive(struct client *c)
 {
+	if (c == mover) { // has nothing more to say
+		tm_move_cancel();
+		hang_up(c);
+		mover = NULL;
+		return false;
+	}
 	ssize_t n = recv(c->fd, c->line + c->n, REQUEST_MAX - c->n, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -187,7 +237,7 @@ uint64_t tm_control_polls(struct pollfd *fds, uint64_t now)
 	fds[0] = (struct pollfd){.fd = deaf_until > now ? -1 : listener, .events = POLLIN};
 	for (int i = 0; i < TM_CONTROL_CLIENTS; i++) {
 		const struct client *c = &clients[i];
-		fds[1 + i] = (struct pollfd){.fd = c->fd, .events = POLLIN};
+		fds[1 + i] = (struct pollfd){.fd = c->fd, .events = c == mover ? POLLRDHUP : POLLIN};
 		if (c->fd < 0)
 			continue;
 		uint64_t left = c->until_ns > now ? c->until_ns - now : 0;
@@ -201,6 +251,8 @@ bool tm_control_serve(const struct pollfd *fds, uint64_t now)
 {
 	bool work = false;
 
+	if (mover && !tm_move_job()->running)
+		report();
 	for (int i = 0; i < TM_CONTROL_CLIENTS; i++) {
 		struct client *c = &clients[i];
 		if (c->fd >= 0 && fds[1 + i].fd == c->fd && fds[1 + i].revents)

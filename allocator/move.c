@@ -15,6 +15,7 @@
 #define PAUSE_NS     UINT64_C(2000000) // between slices: others may have the engine
 #define RETRY_NS     UINT64_C(100000000)
 #define RETRY_MAX_NS UINT64_C(10000000000)
+#define REFUSALS     64
 #define WARM	     0.35f // ln: within a factor of 1.4 of the average
 
 struct step {
@@ -22,27 +23,34 @@ struct step {
 };
 static const struct step down[] = {{TM_BULK, 0}, {TM_MMAP, 0}, {TM_BULK, 1},   {TM_MMAP, 1},
 				   {TM_BULK, 2}, {TM_MMAP, 2}, {TM_BUFFER, 2}, {TM_SMALL, 2}};
+static const struct step up[] = {{TM_SMALL, 2}, {TM_BUFFER, 2}, {TM_BULK, 0}, {TM_MMAP, 0},
+				 {TM_BULK, 1},	{TM_MMAP, 1},	{TM_BULK, 2}, {TM_MMAP, 2}};
 #define STEPS (sizeof(down) / sizeof(down[0]))
 
 struct sweep {
-	const struct step *steps;
-	size_t step, at; // at: the next granule, 0: the step's first
-	uint64_t moved;
+	bool to_dram;
+	size_t step,
+		at; // at: the next granule, 0: the step's first; step is STEPS when it has been everywhere
+	uint64_t moved[TM_ZONES], total;
+	unsigned refused; // in a row
 };
 
-static struct sweep shrink = {.steps = down, .step = STEPS};
+static struct sweep shrink = {.step = STEPS}, demand = {.step = STEPS};
+static struct tm_move_job job;
 static uint64_t shrink_retry_ns, shrink_pause = RETRY_NS;
 static const char *shrink_why;
 static unsigned changes;
 
-// True if a granule is due in a pass that moves to PMEM.
-static bool suits(size_t g, unsigned pass)
+// True if a granule is due in a pass.
+static bool suits(size_t g, unsigned pass, bool to_dram)
 {
-	float cold = 0;
+	float cold;
 
 	if (pass >= 2 || !tm_policy->cold)
 		return pass >= 1;
 	cold = tm_policy->cold(g);
+	if (to_dram)
+		cold = -cold;
 	return pass ? cold >= -WARM : cold > WARM;
 }
 
@@ -52,34 +60,43 @@ static bool no_room(void)
 	return !tm_frames_free() || tm.vmas + 4 > tm.vmas_max;
 }
 
-// Moves at most n granules within a slice. Returns how many; s->step is STEPS when it has been everywhere.
-static uint64_t sweep(struct sweep *s, uint64_t n, uint64_t until)
+// Moves one run of at most n granules from g on. 0: it cannot; the sweep may be over then.
+static size_t move(struct sweep *s, size_t g, uint64_t n, enum tm_zone zone)
 {
-	uint64_t moved = 0, looked = 0;
+	size_t k = s->to_dram ? tm_promote(g, (size_t)n) : tm_demote(g, (size_t)n);
+
+	s->moved[zone] += k;
+	s->total += k;
+	s->refused = k ? 0 : s->refused + 1;
+	if (!k && (s->to_dram ? s->refused > REFUSALS : no_room()))
+		s->step = STEPS;
+	return k;
+}
+
+// Moves at most n granules within a slice.
+static void sweep(struct sweep *s, uint64_t n, uint64_t until)
+{
+	enum tm_granule_state from = s->to_dram ? TM_PMEM : TM_DRAM;
+	uint64_t most = s->total + n, looked = 0;
 
 	for (; s->step < STEPS; s->step++, s->at = 0) {
-		enum tm_zone zone = (enum tm_zone)s->steps[s->step].zone;
+		struct step step = (s->to_dram ? up : down)[s->step];
+		enum tm_zone zone = (enum tm_zone)step.zone;
 		size_t end = tm_zone_end(zone), g = s->at ? s->at : tm_zone_first(zone);
 		while (g < end) {
 			const struct tm_granule *t = &tm.table[g];
 			size_t k = 0;
-			if (t->state == TM_DRAM && tm_movable(t) && suits(g, s->steps[s->step].pass)) {
-				k = tm_demote(g, (size_t)(n - moved));
-				if (!k && no_room()) {
-					s->step = STEPS;
-					return moved;
-				}
-				looked |= 1023; // a move takes a while
+			if (t->state == from && tm_movable(t) && suits(g, step.pass, s->to_dram)) {
+				k = move(s, g, most - s->total, zone);
+				looked |= 1023; // that took a while
 			}
 			g += k ? k : 1;
-			moved += k;
 			s->at = g;
-			s->moved += k;
-			if (moved >= n || (++looked % 1024 == 0 && tm_os_now_ns() > until))
-				return moved;
+			if (s->step == STEPS || s->total >= most ||
+			    (++looked % 1024 == 0 && tm_os_now_ns() > until))
+				return;
 		}
 	}
-	return moved;
 }
 
 // Why what is over the quota cannot move.
@@ -99,7 +116,8 @@ static uint64_t over(void)
 	return tm.quota != TM_UNLIMITED && tm.count.total[0] > tm.quota ? tm.count.total[0] - tm.quota : 0;
 }
 
-uint64_t tm_move_tick(uint64_t now)
+// Down to the quota.
+static uint64_t shrink_tick(uint64_t now)
 {
 	uint64_t n = over();
 
@@ -113,18 +131,80 @@ uint64_t tm_move_tick(uint64_t now)
 		if (now < shrink_retry_ns)
 			return shrink_retry_ns - now;
 		tm_hint_expire(0);
-		shrink = (struct sweep){.steps = down};
+		shrink = (struct sweep){.step = 0};
 	}
 	sweep(&shrink, n, now + SLICE_NS);
 	if (shrink.step < STEPS || !over())
 		return PAUSE_NS;
 	// Been everywhere, and it is not enough: some were on their way, or cannot move.
-	shrink_pause = shrink.moved ? RETRY_NS : shrink_pause * 2;
+	shrink_pause = shrink.total ? RETRY_NS : shrink_pause * 2;
 	if (shrink_pause > RETRY_MAX_NS)
 		shrink_pause = RETRY_MAX_NS;
-	shrink_why = shrink.moved ? NULL : obstacle();
+	shrink_why = shrink.total ? NULL : obstacle();
 	shrink_retry_ns = now + shrink_pause;
 	return shrink_pause;
+}
+
+// What somebody asked for.
+static uint64_t job_tick(uint64_t now)
+{
+	uint64_t wanted =
+		job.wanted == TM_UNLIMITED ? SIZE_MAX / 2 : (job.wanted + tm.granule - 1) >> tm.shift;
+
+	if (!job.running)
+		return TM_FOREVER;
+	sweep(&demand, wanted - demand.total, now + SLICE_NS);
+	for (int z = 0; z < TM_ZONES; z++)
+		job.moved[z] = demand.moved[z];
+	job.running = demand.step < STEPS && demand.total < wanted;
+	if (job.running || demand.total >= wanted)
+		return PAUSE_NS;
+	if (!tm.count.total[job.to_dram]) // all of it
+		job.why = job.wanted == TM_UNLIMITED ? NULL : "there is no more";
+	else
+		job.why = job.to_dram && demand.refused ? "the DRAM quota is full" : obstacle();
+	return PAUSE_NS;
+}
+
+uint64_t tm_move_tick(uint64_t now)
+{
+	uint64_t due = job_tick(now), wait = shrink_tick(now);
+
+	return due < wait ? due : wait;
+}
+
+bool tm_move_start(bool to_dram, uint64_t bytes, char *why, size_t size)
+{
+	if (!tm.uffd_works || job.running) {
+		snprintf(why, size, "%s",
+			 job.running
+				 ? "another migration is under way; wait for its end"
+				 : "userfaultfd is denied, so memory cannot move; start the program as root "
+				   "or after: sysctl vm.unprivileged_userfaultfd=1");
+		return false;
+	}
+	tm_hint_expire(0);
+	tm_lock();
+	tm_keep_small();
+	tm_unlock();
+	job = (struct tm_move_job){.running = true, .to_dram = to_dram, .wanted = bytes};
+	demand = (struct sweep){.to_dram = to_dram};
+	return true;
+}
+
+const struct tm_move_job *tm_move_job(void)
+{
+	return &job;
+}
+
+void tm_move_cancel(void)
+{
+	job.running = false;
+}
+
+bool tm_move_busy(void)
+{
+	return job.running || shrink.step < STEPS;
 }
 
 bool tm_move_quota(uint64_t bytes, char *why, size_t size)
@@ -153,7 +233,7 @@ bool tm_move_quota(uint64_t bytes, char *why, size_t size)
 			 "%" PRIu64 " bytes would have to move to PMEM, which has room for %" PRIu64
 			 "; the least that the quota can be now is %" PRIu64,
 			 (held - quota) << tm.shift, room << tm.shift, (held - room) << tm.shift);
-	shrink.step = STEPS;
+	shrink.step = STEPS; // a new sweep, if one is due
 	shrink_retry_ns = 0;
 	shrink_pause = RETRY_NS;
 	shrink_why = NULL;

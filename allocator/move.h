@@ -15,6 +15,21 @@ struct tm_move_state {
 bool tm_move_quota(uint64_t bytes, char *why, size_t size);
 void tm_move_quota_state(struct tm_move_state *state);
 
+// What a migration on demand has done.
+struct tm_move_job {
+	bool running, to_dram;
+	uint64_t wanted;	  // bytes, TM_UNLIMITED: all
+	uint64_t moved[TM_ZONES]; // granules
+	const char *why;	  // why it was not all, or NULL
+};
+
+// Starts to move bytes, or all if TM_UNLIMITED. False: why says what is in the way. Worker only, as what follows.
+bool tm_move_start(bool to_dram, uint64_t bytes, char *why, size_t size);
+const struct tm_move_job *tm_move_job(void);
+void tm_move_cancel(void);
+// Something is on its way: policy and tracker pause.
+bool tm_move_busy(void);
+
 // Does what is due, for a few milliseconds. Returns in how many ns to call again. Engine held.
 uint64_t tm_move_tick(uint64_t now_ns);
 

@@ -19,6 +19,8 @@ extern char *program_invocation_short_name;
 
 static const char *const zone_names[TM_ZONES] = {"small", "buffer", "bulk", "mmap"};
 
+#define HEATS 7 // 1/8 to 8 times the average
+
 struct out {
 	char *text;
 	size_t size, used;
@@ -47,6 +49,38 @@ static void put_string(struct out *o, const char *s)
 			put(o, "%c", *s);
 	}
 	put(o, "\"");
+}
+
+// How many granules of values and mappings are how hot, by what the policy has learned: times the average, in powers of two.
+static void put_heat(struct out *o)
+{
+	static const char *const times[HEATS] = {"0.125", "0.25", "0.5", "1", "2", "4", "8"};
+	uint64_t heat[HEATS][2] = {{0}}, unknown[2] = {0};
+
+	if (!tm_policy->cold) {
+		put(o, ",\"heat\":null");
+		return;
+	}
+	for (int z = TM_BULK; z <= TM_MMAP; z++) {
+		size_t end = tm_zone_end((enum tm_zone)z);
+		for (size_t g = tm_zone_first((enum tm_zone)z); g < end; g++) {
+			int state = tm.table[g].state;
+			if (state != TM_DRAM && state != TM_PMEM)
+				continue;
+			float cold = tm_policy->cold(g);
+			int i = (int)(HEATS / 2 + 0.5f - cold / 0.6931f);
+			if (cold == 0)
+				unknown[state == TM_PMEM]++;
+			else
+				heat[i < 0 ? 0 : i < HEATS ? i : HEATS - 1][state == TM_PMEM]++;
+		}
+	}
+	put(o, ",\"heat\":{\"unknown\":{\"dram\":%" PRIu64 ",\"pmem\":%" PRIu64 "},\"known\":[", unknown[0],
+	    unknown[1]);
+	for (int i = 0; i < HEATS; i++)
+		put(o, "%s{\"times\":%s,\"dram\":%" PRIu64 ",\"pmem\":%" PRIu64 "}", i ? "," : "", times[i],
+		    heat[i][0], heat[i][1]);
+	put(o, "]}");
 }
 
 size_t tm_stats_json(char *text, size_t size)
@@ -98,8 +132,9 @@ size_t tm_stats_json(char *text, size_t size)
 	put(&o, "}");
 	put(&o, ",\"faults\":{\"first_touch\":%" PRIu64 ",\"hint\":%" PRIu64 ",\"waited\":%" PRIu64 "}",
 	    c.first_touch, c.hint, c.waited);
-	put(&o, ",\"tracking\":{\"source\":\"%s\",\"cpu_ns\":%" PRIu64 "}",
-	    tm.uffd_works && tm_policy && tm_policy->hints ? "hint-fault" : "none", tm_track_cpu_ns());
+	put(&o, ",\"tracking\":{\"source\":\"%s\",\"cpu_ns\":%" PRIu64 ",\"samples\":%" PRIu64 "}",
+	    tm.uffd_works && tm_policy && tm_policy->hints ? "hint-fault" : "none", tm_track_cpu_ns(),
+	    tm_track_samples());
 	put(&o,
 	    ",\"captured\":{\"heap_bytes\":%" PRIu64 ",\"mmap_bytes\":%" PRIu64 "},\"mappings\":%" PRIu64
 	    ",\"zones\":[",
@@ -107,9 +142,13 @@ size_t tm_stats_json(char *text, size_t size)
 	for (int z = 0; z < TM_ZONES; z++)
 		put(&o,
 		    "%s{\"name\":\"%s\",\"dram_granules\":%" PRIu64 ",\"pmem_granules\":%" PRIu64
-		    ",\"heat\":%.4f}",
-		    z ? "," : "", zone_names[z], c.granules[0][z], c.granules[1][z], tm_track_heat(z));
-	put(&o, "]}\n");
+		    ",\"heat\":%" PRIu64 ".%04u}",
+		    z ? "," : "", zone_names[z], c.granules[0][z], c.granules[1][z],
+		    (uint64_t)tm_track_heat(z), // not %f: the program may be in a country with decimal commas
+		    (unsigned)((uint64_t)(tm_track_heat(z) * 10000) % 10000));
+	put(&o, "]");
+	put_heat(&o);
+	put(&o, "}\n");
 	return o.used;
 }
 

@@ -17,12 +17,18 @@
 static uint64_t next_ns, start_ns, cpu_ns, seed = 88172645463325252u;
 static double rate, rate_max = -1, due;
 static unsigned samples;
+static uint64_t all_samples;
 static double log_delay[TM_ZONES];
 static unsigned log_count[TM_ZONES];
 
 uint64_t tm_track_cpu_ns(void)
 {
 	return cpu_ns + tm_uffd_hint_cpu_ns();
+}
+
+uint64_t tm_track_samples(void)
+{
+	return all_samples;
 }
 
 double tm_track_heat(int zone)
@@ -79,6 +85,7 @@ static void collect(void)
 			log_count[zone]++;
 		log_delay[zone] += (x - log_delay[zone]) / log_count[zone];
 		tm_policy->sample(&result);
+		all_samples++;
 		if (++samples < EPOCH)
 			continue;
 		samples = 0;

@@ -76,13 +76,13 @@ static void *work(void *unused)
 		while (tm_engine_wanted())
 			usleep(50);
 		tm_engine_take();
-		uint64_t now = tm_os_now_ns(), wait = tm_move_tick(now), due = tm_policy->tick(now);
-		if (due < wait)
-			wait = due;
-		due = tm_track_tick(now);
+		uint64_t now = tm_os_now_ns(), wait = tm_move_tick(now);
+		if (!tm_move_busy()) {
+			uint64_t policy = tm_policy->tick(now), track = tm_track_tick(now);
+			wait = wait < policy ? wait : policy;
+			wait = wait < track ? wait : track;
+		}
 		tm_engine_give();
-		if (due < wait)
-			wait = due;
 		if (!rest(wait))
 			return NULL;
 	}

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -201,6 +202,106 @@ def test_quota_without_userfaultfd(programs, tmp_path):
         child.communicate("\n", timeout=30)
 
 
+# --- migration on demand
+
+def migrate(server, *args, status=0):
+    done = tiermem("migrate", server.pid, *args, "--json")
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_migrate_moves_what_it_says(redis):
+    server, port = redis("--dram", "unlimited", "--policy", "static", "--granule", "4K")
+    populate(port, 20000)
+    dram = stats_of(server)["tiers"]["dram"]["bytes"]
+    done = tiermem("migrate", server.pid, "--to", "pmem", "--bytes", "8M")
+    assert done.stdout.startswith("moved 8.0 MiB to pmem: values 8.0, ") and done.stderr == ""  # values go first
+    stats = stats_of(server)
+    assert stats["tiers"]["pmem"]["bytes"] == 8 * MB == dram - stats["tiers"]["dram"]["bytes"]
+    check_values(port, 20000)
+    moved = migrate(server, "--to=pmem")
+    assert moved["moved_bytes"] > 10 * MB and moved["why"] is None and moved["small"] > 0
+    assert moved["moved_bytes"] == sum(moved[name] for name in ("small", "buffer", "bulk", "mmap"))
+    assert stats_of(server)["tiers"]["dram"]["bytes"] == 0
+    check_values(port, 20000)
+    moved = migrate(server, "--to", "dram", "--bytes", "1M")
+    assert moved["moved_bytes"] == moved["small"] == MB  # to DRAM small allocations go first
+    quota(server, "10M")
+    moved = migrate(server, "--to", "dram", status=1)
+    assert moved["why"] == "the DRAM quota is full" and 7 * MB < moved["moved_bytes"] < 10 * MB
+    assert stats_of(server)["tiers"]["dram"]["peak_bytes"] > 10 * MB >= stats_of(server)["tiers"]["dram"]["bytes"]
+    quota(server, "unlimited")
+    assert migrate(server, "--to", "dram", "--bytes", "1G", status=1)["why"] == "there is no more"
+    assert stats_of(server)["tiers"]["pmem"]["bytes"] == 0
+    check_values(port, 20000)
+
+
+def test_migration_that_nobody_waits_for_stops(redis):
+    server, port = redis("--dram", "unlimited", "--policy", "static", "--granule", "4K")
+    populate(port, 40000)
+    with connect(control_path(server.pid)) as first:
+        first.sendall(b"migrate pmem unlimited\n")
+        assert "another migration is under way" in talk(control_path(server.pid), b"migrate dram 1M\n").decode()
+    time.sleep(0.5)
+    before = stats_of(server)["tiers"]
+    time.sleep(0.5)
+    assert stats_of(server)["tiers"] == before and before["dram"]["bytes"] > 0  # it has not gone on to the end
+    for bad in (b"migrate\n", b"migrate pmem\n", b"migrate moon 1M\n", b"migrate pmem lots\n", b"quota\n", b"quota \n"):
+        assert b"error" in talk(control_path(server.pid), bad)
+    migrate(server, "--to", "pmem")
+    check_values(port, 40000)
+
+
+def test_migrate_under_a_program_that_checks_its_memory(programs):
+    with subprocess.Popen([TIERMEM, "run", "--pmem", "memfd:512M", "--granule", "4K", "--dram", "16M", "--",
+                           programs / "stress", "5", "3", "fork"], text=True, stdout=subprocess.PIPE) as child:
+        time.sleep(0.5)
+        for _ in range(8):
+            for to in ("pmem", "dram"):
+                assert tiermem("migrate", child.pid, "--to", to).returncode in (0, 1)
+        out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0 and out.startswith("ok"), out
+
+
+# --- live statistics
+
+def test_watch_prints_lines_until_the_process_ends(redis):
+    server, port = redis("--dram", "8M")
+    done = tiermem("stats", server.pid, "--watch", "0.1", "--count", "3")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(lines) == 4 and lines[0].split()[:2] == ["dram", "MiB"]
+    assert lines[1].split()[2:4] == ["8.0", "-"] and lines[3].split()[3] == "0.0"
+    done = tiermem("stats", "--watch", server.pid, "--count", "1")  # the process is not taken for the seconds
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 2
+    done = tiermem("stats", server.pid, "--json", "--watch=0.05", "--count", "2")
+    assert [json.loads(line)["pid"] for line in done.stdout.splitlines()] == [server.pid] * 2
+    with subprocess.Popen([TIERMEM, "stats", str(server.pid), "--watch", "0.1"], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as watch:
+        watch.stdout.readline()
+        server.terminate()
+        assert watch.wait(timeout=20) == 0 and watch.stderr.read() == ""
+
+
+def test_watch_ends_with_control_c(redis):
+    server, _ = redis("--dram", "8M")
+    with subprocess.Popen([TIERMEM, "stats", str(server.pid), "--watch", "0.1"], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as watch:
+        watch.stdout.readline()
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(timeout=20) == 0 and watch.stderr.read() == ""
+
+
+def test_statistics_know_heat(programs):
+    with subprocess.Popen([TIERMEM, "run", "--dram", "8M", "--pmem", "memfd:64M", "--granule", "4K", "--",
+                           programs / "skew", "5", "20000", "20"], stdout=subprocess.DEVNULL) as child:
+        time.sleep(4)
+        stats = stats_of(child)
+        done = tiermem("stats", child.pid)
+    assert [bar["times"] for bar in stats["heat"]["known"]] == [0.125, 0.25, 0.5, 1, 2, 4, 8]
+    assert stats["tracking"]["samples"] > 10 and sum(bar["dram"] + bar["pmem"] for bar in stats["heat"]["known"]) > 100
+    assert "+" in done.stdout and "8, more" in done.stdout and "average" in done.stdout
+
+
 # --- what can be wrong
 
 @pytest.mark.parametrize("command,status,says", [
@@ -213,6 +314,16 @@ def test_quota_without_userfaultfd(programs, tmp_path):
     (["quota", "1", "--format", "xml"], 2, "no format 'xml'"),
     (["quota", "999999"], 1, "no process 999999"),
     (["quota", str(os.getpid()), "1M"], 1, "does not answer"),
+    (["migrate"], 2, "process is missing"),
+    (["migrate", "1"], 2, "give --to dram or --to pmem"),
+    (["migrate", "1", "--to", "disk"], 2, "give --to dram or --to pmem"),
+    (["migrate", "1", "--to"], 2, "unexpected '--to'"),
+    (["migrate", "1", "--to", "dram", "--bytes", "x"], 2, "--bytes: 'x' is not a size"),
+    (["migrate", "999999", "--to", "dram"], 1, "no process 999999"),
+    (["stats", "1", "--watch", "soon"], 2, "'soon' is not a number of seconds"),
+    (["stats", "1", "--watch=0"], 2, "'0' is not a number of seconds"),
+    (["stats", "1", "--count", "0.5"], 2, "--count needs a number"),
+    (["stats", "999999", "--watch"], 1, "no process 999999"),
 ])
 def test_bad_commands(command, status, says):
     done = tiermem(*command)

@@ -12,13 +12,18 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_S 5
+static char why[512];
+
+const char *cli_why(void)
+{
+	return why;
+}
 
 // Connects to a process; -1: it has no control socket, or not for us.
-static int reach(pid_t pid, uid_t owner)
+static int reach(pid_t pid, uid_t owner, int patience_s)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval limit = {.tv_sec = PATIENCE_S};
+	struct timeval limit = {.tv_sec = patience_s};
 	char directory[108];
 
 	for (int n = 0; tm_control_path(n, owner, pid, directory, address.sun_path, sizeof(address.sun_path));
@@ -33,7 +38,7 @@ static int reach(pid_t pid, uid_t owner)
 	return -1;
 }
 
-json_t *cli_ask(pid_t pid, const char *request, const char **raw)
+json_t *cli_ask(pid_t pid, const char *request, int patience_s, const char **raw)
 {
 	static char text[32768];
 	char path[64], line[128];
@@ -43,13 +48,13 @@ json_t *cli_ask(pid_t pid, const char *request, const char **raw)
 
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	if (stat(path, &st)) {
-		cli_error(1, "there is no process %d", (int)pid);
+		snprintf(why, sizeof(why), "there is no process %d", (int)pid);
 		return NULL;
 	}
 	int length = snprintf(line, sizeof(line), "%s\n", request);
 	// A client that was slow to send has been hung up on: once more.
 	for (int tries = 0; tries < 3 && !used; tries++) {
-		int fd = reach(pid, st.st_uid);
+		int fd = reach(pid, st.st_uid, patience_s);
 		if (fd < 0)
 			break;
 		send(fd, line, (size_t)length, MSG_NOSIGNAL);
@@ -59,17 +64,17 @@ json_t *cli_ask(pid_t pid, const char *request, const char **raw)
 	}
 	text[used] = 0;
 	if (!used) {
-		cli_error(1,
-			  "process %d does not answer; is it yours, and was it started by "
-			  "'tiermem run'?",
-			  (int)pid);
+		snprintf(why, sizeof(why),
+			 "process %d does not answer; is it yours, and was it started by 'tiermem run'?",
+			 (int)pid);
 		return NULL;
 	}
 	json_error_t error;
 	json_t *root = json_loads(text, 0, &error);
-	const char *why = json_string_value(json_object_get(root, "error"));
-	if (!root || why) {
-		cli_error(1, "process %d: %s", (int)pid, why ? why : "the answer makes no sense");
+	const char *refused = json_string_value(json_object_get(root, "error"));
+	if (!root || refused) {
+		snprintf(why, sizeof(why), "process %d: %s", (int)pid,
+			 refused ? refused : "the answer makes no sense");
 		json_decref(root);
 		return NULL;
 	}

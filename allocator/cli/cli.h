@@ -9,6 +9,7 @@
 // Exit status: 0 fine, 1 failure, 2 usage.
 int cli_run(int argc, char **argv);
 int cli_stats(int argc, char **argv);
+int cli_migrate(int argc, char **argv);
 int cli_quota(int argc, char **argv);
 // One line on stderr, "tiermem: ..."; returns status.
 int cli_error(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -17,12 +18,18 @@ int cli_error(int status, const char *format, ...) __attribute__((format(printf,
 bool cli_pid(const char *text, pid_t *pid);
 // If argv[*i] is --json or --format human|json: sets *json. Returns 0; 1: it is something else; 2: wrong, and that has been said.
 int cli_format(int argc, char **argv, int *i, bool *json);
-// Sends a line, without its end, to the process. NULL: no answer, or it is an error; that has been said. raw, if not NULL: the text of
-// the answer, valid until the next one.
-json_t *cli_ask(pid_t pid, const char *request, const char **raw);
+// Sends a line, without its end, to the process, and waits for so many seconds, 0: as long as it takes. NULL: no answer, or it is
+// an error; cli_why() says which. raw, if not NULL: the text of the answer, valid until the next one.
+json_t *cli_ask(pid_t pid, const char *request, int patience_s, const char **raw);
+const char *cli_why(void);
+#define CLI_PATIENCE_S 5
 
 // Members of a JSON object; 0 if they are not there.
 long long cli_count(const json_t *object, const char *key);
 double cli_mib(const json_t *object, const char *key);
+
+// The statistics as tables; and again and again, count times or (0) until the process ends or Ctrl-C. Returns the exit status.
+void cli_show_stats(const json_t *root);
+int cli_watch(pid_t pid, double seconds, long count, bool json);
 
 #endif

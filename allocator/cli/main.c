@@ -21,8 +21,9 @@ int cli_error(int status, const char *format, ...)
 static void help(void)
 {
 	puts("usage: tiermem run [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
-	     "       tiermem stats PID [--format human|json]\n"
-	     "       tiermem quota PID [SIZE|unlimited] [--format human|json]\n\n"
+	     "       tiermem stats PID [--watch [SECONDS]] [--count N] [--format human|json]\n"
+	     "       tiermem quota PID [SIZE|unlimited] [--format human|json]\n"
+	     "       tiermem migrate PID --to dram|pmem [--bytes SIZE] [--format human|json]\n\n"
 	     "run: starts PROGRAM with its heap and anonymous mappings on DRAM, up to a quota, and PMEM.");
 	for (int i = 0; i < TM_OPTIONS; i++) {
 		const struct tm_option *o = &tm_options[i];
@@ -36,7 +37,9 @@ static void help(void)
 		putchar('\n');
 	}
 	puts("SIZE: bytes, or with K, M, G or T.\nstats: asks a running process, by its control socket.\n"
-	     "quota: shows or changes how much DRAM a running process may hold, and waits until that is so.");
+	     "quota: shows or changes how much DRAM a running process may hold, and waits until that is so.\n"
+	     "migrate: moves memory of a running process to a tier, all or so much; the policy may move it "
+	     "back later.");
 }
 
 int main(int argc, char **argv)
@@ -51,11 +54,14 @@ int main(int argc, char **argv)
 		return cli_run(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "stats"))
 		return cli_stats(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "migrate"))
+		return cli_migrate(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "quota"))
 		return cli_quota(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		help();
 		return 0;
 	}
-	return cli_error(2, "unknown command '%s'; there are run, stats and quota (tiermem --help)", argv[1]);
+	return cli_error(2, "unknown command '%s'; there are run, stats, quota and migrate (tiermem --help)",
+			 argv[1]);
 }

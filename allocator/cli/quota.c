@@ -53,7 +53,8 @@ static json_t *settle(pid_t pid)
 	long long least = -1;
 
 	for (int idle = 0;; idle++) {
-		json_t *root = cli_ask(pid, "stats", NULL), *quota = json_object_get(root, "quota");
+		json_t *root = cli_ask(pid, "stats", CLI_PATIENCE_S, NULL),
+		       *quota = json_object_get(root, "quota");
 		long long over = cli_count(quota, "over_bytes");
 		if (!root || !over)
 			return root;
@@ -97,7 +98,7 @@ int cli_quota(int argc, char **argv)
 	if (size && !tm_parse_size(size, &bytes))
 		return cli_error(2, "'%s' is not a size; give bytes, a number with K, M or G, or unlimited",
 				 size);
-	json_t *root = cli_ask(pid, "stats", NULL), *before = NULL;
+	json_t *root = cli_ask(pid, "stats", CLI_PATIENCE_S, NULL), *before = NULL;
 	if (root && size) {
 		before = json_incref(json_object_get(root, "dram_quota_bytes"));
 		json_decref(root);
@@ -105,14 +106,14 @@ int cli_quota(int argc, char **argv)
 			snprintf(request, sizeof(request), "quota unlimited");
 		else
 			snprintf(request, sizeof(request), "quota %" PRIu64, bytes);
-		root = cli_ask(pid, request, NULL);
+		root = cli_ask(pid, request, CLI_PATIENCE_S, NULL);
 		json_decref(root);
 		if (root)
 			root = settle(pid);
 	}
 	if (!root) {
 		json_decref(before);
-		return 1;
+		return cli_error(1, "%s", cli_why());
 	}
 	show(root, before, json);
 	const json_t *quota = json_object_get(root, "quota");

@@ -2,15 +2,53 @@
 #include "allocator/cli/cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#define USAGE "tiermem stats PID [--format human|json]"
+#define USAGE "tiermem stats PID [--format human|json] [--watch [SECONDS]] [--count N]"
+#define BAR   40
 
-static void show(json_t *root)
+// One line of the histogram: #, granules in DRAM, and +, in PMEM.
+static void show_bar(const char *name, const json_t *o, long long most)
+{
+	long long dram = cli_count(o, "dram"), pmem = cli_count(o, "pmem");
+	int a = (int)(dram * BAR / most), b = (int)((dram + pmem) * BAR / most) - a;
+
+	printf("  %-9s %9lld %9lld  %.*s%.*s\n", name, dram, pmem, a,
+	       "########################################", b, "++++++++++++++++++++++++++++++++++++++++");
+}
+
+static void show_heat(const json_t *heat)
+{
+	static const char *const names[] = {"1/8, less", "1/4", "1/2", "average", "2", "4", "8, more"};
+	const json_t *known = json_object_get(heat, "known"), *unknown = json_object_get(heat, "unknown");
+	long long most = cli_count(unknown, "dram") + cli_count(unknown, "pmem");
+	size_t n = json_array_size(known), i;
+
+	if (!n)
+		return;
+	for (i = 0; i < n; i++) {
+		const json_t *o = json_array_get(known, i);
+		long long sum = cli_count(o, "dram") + cli_count(o, "pmem");
+		most = sum > most ? sum : most;
+	}
+	most = most ? most : 1;
+	printf("  %-9s %9s %9s  granules of values and mappings (# dram, + pmem)\n", "heat", "dram", "pmem");
+	for (i = n; i-- > 0;)
+		show_bar(i < sizeof(names) / sizeof(names[0]) ? names[i] : "?", json_array_get(known, i),
+			 most);
+	show_bar("unknown", unknown, most);
+}
+
+void cli_show_stats(const json_t *root)
 {
 	static const char *const names[] = {"dram", "pmem"};
-	json_t *tiers = json_object_get(root, "tiers"), *pmem = json_object_get(root, "pmem"), *zone;
-	json_t *migrations = json_object_get(root, "migrations"), *faults = json_object_get(root, "faults");
-	json_t *quota = json_object_get(root, "dram_quota_bytes");
+	const json_t *tiers = json_object_get(root, "tiers"), *pmem = json_object_get(root, "pmem"), *zone;
+	const json_t *migrations = json_object_get(root, "migrations"),
+		     *faults = json_object_get(root, "faults");
+	const json_t *quota = json_object_get(root, "dram_quota_bytes"),
+		     *change = json_object_get(root, "quota");
+	const char *why = json_string_value(json_object_get(change, "why"));
 	size_t i;
 
 	printf("%s (pid %lld), policy %s, granule %lld bytes\n",
@@ -18,7 +56,7 @@ static void show(json_t *root)
 	       json_string_value(json_object_get(root, "policy")), cli_count(root, "granule_bytes"));
 	printf("%-6s %12s %12s %12s\n", "tier", "MiB", "peak MiB", "limit MiB");
 	for (i = 0; i < 2; i++) {
-		json_t *tier = json_object_get(tiers, names[i]);
+		const json_t *tier = json_object_get(tiers, names[i]);
 		printf("%-6s %12.1f %12.1f ", names[i], cli_mib(tier, "bytes"), cli_mib(tier, "peak_bytes"));
 		if (i == 0 && json_is_null(quota))
 			printf("%12s\n", "unlimited");
@@ -38,34 +76,69 @@ static void show(json_t *root)
 	       cli_count(migrations, "demoted"), cli_count(migrations, "failed"));
 	printf("faults: %lld first touch, %lld hint, %lld waited\n", cli_count(faults, "first_touch"),
 	       cli_count(faults, "hint"), cli_count(faults, "waited"));
+	printf("quota: changed %lld times", cli_count(change, "changes"));
+	if (cli_count(change, "over_bytes"))
+		printf(", %.1f MiB over it%s%s", cli_mib(change, "over_bytes"), why ? ": " : "",
+		       why ? why : "");
+	printf("; %lld samples of heat\n", cli_count(json_object_get(root, "tracking"), "samples"));
+	show_heat(json_object_get(root, "heat"));
+}
+
+// A number that the user gave; false: it is none in the range.
+static bool number(const char *text, double least, double most, double *out)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	return end != text && !*end && *out >= least && *out <= most;
 }
 
 int cli_stats(int argc, char **argv)
 {
 	const char *pid_text = NULL, *raw;
 	bool json = false;
+	double watch = 0, count = 0;
 	pid_t pid;
 
 	for (int i = 1; i < argc; i++) {
 		int no_format = cli_format(argc, argv, &i, &json);
 		if (no_format == 2)
 			return 2;
-		if (no_format && (argv[i][0] == '-' || pid_text))
+		if (!no_format)
+			continue;
+		if (!strcmp(argv[i], "--watch")) { // its value is optional: what follows may be the process
+			watch = 2;
+			if (pid_text && i + 1 < argc && argv[i + 1][0] != '-' &&
+			    !number(argv[++i], 0.05, 86400, &watch))
+				return cli_error(2, "'%s' is not a number of seconds from 0.05 to 86400",
+						 argv[i]);
+		} else if (!strncmp(argv[i], "--watch=", 8)) {
+			if (!number(argv[i] + 8, 0.05, 86400, &watch))
+				return cli_error(2, "'%s' is not a number of seconds from 0.05 to 86400",
+						 argv[i] + 8);
+		} else if (!strcmp(argv[i], "--count")) {
+			if (i + 1 >= argc || !number(argv[++i], 1, 1e9, &count) ||
+			    count != (double)(long)count)
+				return cli_error(2, "--count needs a number from 1 on");
+		} else if (argv[i][0] == '-' || pid_text) {
 			return cli_error(2, "unexpected '%s'; usage: " USAGE, argv[i]);
-		if (no_format)
+		} else {
 			pid_text = argv[i];
+		}
 	}
 	if (!pid_text)
 		return cli_error(2, "the process is missing; usage: " USAGE);
 	if (!cli_pid(pid_text, &pid))
 		return 2;
-	json_t *root = cli_ask(pid, "stats", &raw);
+	if (watch > 0 || count > 0)
+		return cli_watch(pid, watch > 0 ? watch : 2, (long)count, json);
+	json_t *root = cli_ask(pid, "stats", CLI_PATIENCE_S, &raw);
 	if (!root)
-		return 1;
+		return cli_error(1, "%s", cli_why());
 	if (json)
 		fputs(raw, stdout);
 	else
-		show(root);
+		cli_show_stats(root);
 	json_decref(root);
 	return 0;
 }
