@@ -99,95 +99,139 @@ static ssize_t end(int slot, ssize_t result)
 	return result;
 }
 
+static __attribute__((noinline)) ssize_t held_read(int fd, void *buf, size_t n)
+{
+	int slot = begin_one(buf, n);
+
+	return end(slot, next_read(fd, buf, n));
+}
+
 ssize_t read(int fd, void *buf, size_t n)
 {
-	if (!tm_io_direct(fd))
-		return next_read(fd, buf, n);
+	return tm_io_direct(fd) ? held_read(fd, buf, n) : next_read(fd, buf, n);
+}
+
+static __attribute__((noinline)) ssize_t held_pread64(int fd, void *buf, size_t n, off_t at)
+{
 	int slot = begin_one(buf, n);
-	return end(slot, next_read(fd, buf, n));
+
+	return end(slot, next_pread64(fd, buf, n, at));
 }
 
 ssize_t pread64(int fd, void *buf, size_t n, off_t at)
 {
-	if (!tm_io_direct(fd))
-		return next_pread64(fd, buf, n, at);
-	int slot = begin_one(buf, n);
-	return end(slot, next_pread64(fd, buf, n, at));
+	return tm_io_direct(fd) ? held_pread64(fd, buf, n, at) : next_pread64(fd, buf, n, at);
 }
 
 ssize_t pread(int fd, void *buf, size_t n, off_t at) __attribute__((alias("pread64")));
 
+static __attribute__((noinline)) ssize_t held_write(int fd, const void *buf, size_t n)
+{
+	int slot = begin_one(buf, n);
+
+	return end(slot, next_write(fd, buf, n));
+}
+
 ssize_t write(int fd, const void *buf, size_t n)
 {
-	if (!tm_io_direct(fd))
-		return next_write(fd, buf, n);
+	return tm_io_direct(fd) ? held_write(fd, buf, n) : next_write(fd, buf, n);
+}
+
+static __attribute__((noinline)) ssize_t held_pwrite64(int fd, const void *buf, size_t n, off_t at)
+{
 	int slot = begin_one(buf, n);
-	return end(slot, next_write(fd, buf, n));
+
+	return end(slot, next_pwrite64(fd, buf, n, at));
 }
 
 ssize_t pwrite64(int fd, const void *buf, size_t n, off_t at)
 {
-	if (!tm_io_direct(fd))
-		return next_pwrite64(fd, buf, n, at);
-	int slot = begin_one(buf, n);
-	return end(slot, next_pwrite64(fd, buf, n, at));
+	return tm_io_direct(fd) ? held_pwrite64(fd, buf, n, at) : next_pwrite64(fd, buf, n, at);
 }
 
 ssize_t pwrite(int fd, const void *buf, size_t n, off_t at) __attribute__((alias("pwrite64")));
 
+static __attribute__((noinline)) ssize_t held_readv(int fd, const struct iovec *iov, int n)
+{
+	int slot = tm_io_begin(iov, n);
+
+	return end(slot, next_readv(fd, iov, n));
+}
+
 ssize_t readv(int fd, const struct iovec *iov, int n)
 {
-	if (!tm_io_direct(fd))
-		return next_readv(fd, iov, n);
+	return tm_io_direct(fd) ? held_readv(fd, iov, n) : next_readv(fd, iov, n);
+}
+
+static __attribute__((noinline)) ssize_t held_preadv64(int fd, const struct iovec *iov, int n, off_t at)
+{
 	int slot = tm_io_begin(iov, n);
-	return end(slot, next_readv(fd, iov, n));
+
+	return end(slot, next_preadv64(fd, iov, n, at));
 }
 
 ssize_t preadv64(int fd, const struct iovec *iov, int n, off_t at)
 {
-	if (!tm_io_direct(fd))
-		return next_preadv64(fd, iov, n, at);
-	int slot = tm_io_begin(iov, n);
-	return end(slot, next_preadv64(fd, iov, n, at));
+	return tm_io_direct(fd) ? held_preadv64(fd, iov, n, at) : next_preadv64(fd, iov, n, at);
 }
 
 ssize_t preadv(int fd, const struct iovec *iov, int n, off_t at) __attribute__((alias("preadv64")));
 
+static __attribute__((noinline)) ssize_t held_preadv64v2(int fd, const struct iovec *iov, int n, off_t at,
+							 int flags)
+{
+	int slot = tm_io_begin(iov, n);
+
+	return end(slot, next_preadv64v2(fd, iov, n, at, flags));
+}
+
 ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
-	if (!tm_io_direct(fd))
-		return next_preadv64v2(fd, iov, n, at, flags);
-	int slot = tm_io_begin(iov, n);
-	return end(slot, next_preadv64v2(fd, iov, n, at, flags));
+	return tm_io_direct(fd) ? held_preadv64v2(fd, iov, n, at, flags)
+				: next_preadv64v2(fd, iov, n, at, flags);
 }
 
 ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 	__attribute__((alias("preadv64v2")));
 
+static __attribute__((noinline)) ssize_t held_writev(int fd, const struct iovec *iov, int n)
+{
+	int slot = tm_io_begin(iov, n);
+
+	return end(slot, next_writev(fd, iov, n));
+}
+
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	if (!tm_io_direct(fd))
-		return next_writev(fd, iov, n);
+	return tm_io_direct(fd) ? held_writev(fd, iov, n) : next_writev(fd, iov, n);
+}
+
+static __attribute__((noinline)) ssize_t held_pwritev64(int fd, const struct iovec *iov, int n, off_t at)
+{
 	int slot = tm_io_begin(iov, n);
-	return end(slot, next_writev(fd, iov, n));
+
+	return end(slot, next_pwritev64(fd, iov, n, at));
 }
 
 ssize_t pwritev64(int fd, const struct iovec *iov, int n, off_t at)
 {
-	if (!tm_io_direct(fd))
-		return next_pwritev64(fd, iov, n, at);
-	int slot = tm_io_begin(iov, n);
-	return end(slot, next_pwritev64(fd, iov, n, at));
+	return tm_io_direct(fd) ? held_pwritev64(fd, iov, n, at) : next_pwritev64(fd, iov, n, at);
 }
 
 ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t at) __attribute__((alias("pwritev64")));
 
+static __attribute__((noinline)) ssize_t held_pwritev64v2(int fd, const struct iovec *iov, int n, off_t at,
+							  int flags)
+{
+	int slot = tm_io_begin(iov, n);
+
+	return end(slot, next_pwritev64v2(fd, iov, n, at, flags));
+}
+
 ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
-	if (!tm_io_direct(fd))
-		return next_pwritev64v2(fd, iov, n, at, flags);
-	int slot = tm_io_begin(iov, n);
-	return end(slot, next_pwritev64v2(fd, iov, n, at, flags));
+	return tm_io_direct(fd) ? held_pwritev64v2(fd, iov, n, at, flags)
+				: next_pwritev64v2(fd, iov, n, at, flags);
 }
 
 ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
