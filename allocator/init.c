@@ -151,6 +151,7 @@ static __attribute__((constructor)) void start(void)
 	tm_init_heap();
 	tm_io_look_up();
 	tm_fd_look_up();
+	tm_futex_look_up();
 	if (!tm.managed)
 		return;
 	tm_arenas_private(true);

@@ -8,8 +8,7 @@
 // UFFDIO_COPY fills it from the frames' alias and wakes; unregister; frames are free.
 // The mremap of a promotion returns only when the fault thread has read the report: never hold tm_lock across it.
 //
-// Pages that a device reads or writes are left alone (direct_io.h). Not covered: futexes that are not process-private (their key
-// changes between anonymous and shared memory).
+// Pages that a device reads or writes (direct_io.h), and those that hold a futex that is not process-private (pin.h), are left alone.
 #include "allocator/migrate.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"

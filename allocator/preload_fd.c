@@ -1,6 +1,7 @@
-// The calls that make descriptors, requests and rings, for direct_io.h.
+// The calls that make descriptors, requests and rings, for direct_io.h; and syscall(), which makes requests and futexes (pin.h).
 #include "allocator/direct_io.h"
 #include "allocator/os.h"
+#include "allocator/pin.h"
 #include "allocator/preload_io.h"
 
 #include <aio.h>
@@ -11,6 +12,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <linux/futex.h>
 
 #include <linux/aio_abi.h> // the kernel's own, which libaio's calls take: its header is not needed to watch them
 
@@ -238,6 +241,16 @@ long syscall(long nr, ...)
 				 (const struct io_event *)a[3]);
 	case SYS_io_uring_setup:
 		tm_io_refuse("io_uring");
+		break;
+	case SYS_futex:
+		if (!(a[1] & FUTEX_PRIVATE_FLAG)) {
+			int command = (int)a[1] & FUTEX_CMD_MASK;
+			tm_pin_futex((const void *)a[0]);
+			if (command == FUTEX_REQUEUE || command == FUTEX_CMP_REQUEUE ||
+			    command == FUTEX_WAKE_OP || command == FUTEX_CMP_REQUEUE_PI ||
+			    command == FUTEX_WAIT_REQUEUE_PI)
+				tm_pin_futex((const void *)a[4]);
+		}
 	}
 	return tm_os_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
@@ -312,6 +325,9 @@ int lio_listio(int mode, struct aiocb *const list[], int n, struct sigevent *eve
 }
 
 // The same functions, whose declarations have another name for the same struct.
-extern __typeof__(aio_read) aio_read_64 __asm__("aio_read64") __attribute__((alias("aio_read"), copy(aio_read)));
-extern __typeof__(aio_write) aio_write_64 __asm__("aio_write64") __attribute__((alias("aio_write"), copy(aio_write)));
-extern __typeof__(lio_listio) lio_listio_64 __asm__("lio_listio64") __attribute__((alias("lio_listio"), copy(lio_listio)));
+extern __typeof__(aio_read) aio_read_64 __asm__("aio_read64")
+	__attribute__((alias("aio_read"), copy(aio_read)));
+extern __typeof__(aio_write) aio_write_64 __asm__("aio_write64")
+	__attribute__((alias("aio_write"), copy(aio_write)));
+extern __typeof__(lio_listio) lio_listio_64 __asm__("lio_listio64")
+	__attribute__((alias("lio_listio"), copy(lio_listio)));

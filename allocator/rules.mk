@@ -2,7 +2,7 @@
 CFLAGS_allocator = -ftls-model=initial-exec
 
 ALLOCATOR_LIB := arena control control_path direct_io fork frames front granule hint init migrate mmap_zone move options os \
-	page_code place policy_hotness policy_random policy_static preload_fd preload_io preload_jemalloc preload_malloc preload_mmap \
+	page_code pin place policy_hotness policy_random policy_static preload_fd preload_futex preload_io preload_jemalloc preload_malloc preload_mmap \
 	quota stats tier_pmem track_hint uffd worker
 ALLOCATOR_LIB_OBJ := $(ALLOCATOR_LIB:%=$(BUILD)/pic/allocator/%.o)
 ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,cli/main cli/ask cli/migrate cli/quota cli/run cli/stats cli/watch control_path options os tier_pmem \

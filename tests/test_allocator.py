@@ -118,6 +118,15 @@ def test_direct_io_is_not_lost_in_migrations(programs, tmp_path, granule, mode):
         assert stats["migrations"]["possible"] is True and done.stderr == ""
 
 
+@pytest.mark.parametrize("kind", ["raw", "condition", "semaphore"])
+def test_no_wake_up_is_lost_in_migrations(programs, tmp_path, kind):
+    """Futexes that are not process-private: the kernel's key of one changes with the tier, so its granule must stay in one."""
+    done, stats = run_with_stats(tmp_path, ["--dram", "2M", "--pmem", "memfd:256M", "--granule", "4K"],
+                                 [programs / "futexes", "3", kind], env={"TIERMEM_TEST_MIGRATE": "random"})
+    assert done.stdout.startswith("ok"), done.stdout
+    assert stats["migrations"]["promoted"] > 100
+
+
 def test_static_policy_never_migrates(programs, tmp_path):
     _, stats = run_with_stats(tmp_path, ["--dram", "4M", "--pmem", "memfd:64M", "--granule", "4K", "--policy", "static"],
                               [programs / "stress", "1", "2"])

@@ -1,0 +1,30 @@
+#include "allocator/pin.h"
+#include "allocator/hint.h"
+#include "allocator/migrate.h"
+
+void tm_pin(uintptr_t addr)
+{
+	size_t g = tm_index(addr);
+	struct tm_granule *t = &tm.table[g];
+
+	if (tm.child)
+		return;
+	for (int tries = 0;; tries++) {
+		(void)*(volatile const char *)addr; // mmap zone: the first touch gives it a tier
+		tm_lock();
+		while (t->state == TM_MOVING || t->state == TM_FROZEN)
+			tm_wait();
+		if (t->state == TM_HINT_DRAM || t->state == TM_HINT_PMEM)
+			tm_hint_restore(g, false);
+		// Without room in DRAM it stays where it is; there it migrates no more, but a fork detaches it.
+		if (t->state != TM_PMEM || !tm.uffd_works || tries == 2) {
+			t->flags |= TM_PINNED;
+			tm_unlock();
+			return;
+		}
+		tm_unlock();
+		tm_engine_take();
+		tm_promote(g, 1);
+		tm_engine_give();
+	}
+}
