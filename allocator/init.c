@@ -2,10 +2,12 @@
 // space, the PMEM device, jemalloc's hooks. The constructor then does what may allocate: the device's alias mapping through
 // libpmem2, userfaultfd and the threads (started here, so they keep the affinity the program was started with).
 //
-// Only the process that `tiermem run` started is managed (TIERMEM_PID names it; exec keeps the pid); its children load
-// the library and do nothing but pass calls on. Under AT_SECURE it is inert as well.
+// Of those that inherit TIERMEM_PID only the process that `tiermem run` started is managed (exec keeps the pid); its children load
+// the library and do nothing but pass calls on. Without TIERMEM_PID (/etc/ld.so.preload) the configuration file tells which programs
+// are managed; whatever is wrong then, the program runs, untouched. Under AT_SECURE the library is inert.
 #include "allocator/init.h"
 #include "allocator/arena.h"
+#include "allocator/conf.h"
 #include "allocator/control.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
@@ -23,6 +25,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +33,8 @@
 #include <unistd.h>
 
 static enum { START, RUNNING, DONE } heap_state;
-static char values[4096]; // copies of option values: the environment may change under us
+static struct tm_conf *conf; // NULL: `tiermem run` has put all of it into the environment
+static char values[4096];    // copies of option values: the environment may change under us
 
 // The environment as the kernel has it, for calls before libc has set environ.
 static char early_env[32768];
@@ -51,26 +55,37 @@ static const char *env(const char *name)
 	return NULL;
 }
 
-static void read_options(void)
+// Something is wrong: the end of a program that was to be managed, a warning to one that merely happens to be.
+static bool give_up(const char *what, const char *why)
 {
-	char why[256];
+	if (!conf)
+		tm_die("%s%s", what, why);
+	tm_log("%s%s; this process is not managed", what, why);
+	return false;
+}
+
+static bool read_options(void)
+{
+	char why[256], name[64];
 	size_t used = 0;
 
 	for (int i = 0; i < TM_OPTIONS; i++) {
 		const struct tm_option *o = &tm_options[i];
 		const char *value = env(o->env);
 		if (!value) {
-			tm.value[i] = o->initial;
+			tm.value[i] = conf && conf->value[i] ? conf->value[i] : o->initial;
 			continue;
 		}
+		snprintf(name, sizeof(name), "%s: ", o->env);
 		if (!tm_option_check(o, value, why, sizeof(why)))
-			tm_die("%s: %s", o->env, why);
+			return give_up(name, why);
 		size_t n = strlen(value) + 1;
 		if (used + n > sizeof(values))
-			tm_die("options are too long (%s)", o->env);
+			return give_up(name, "options are too long");
 		tm.value[i] = memcpy(values + used, value, n);
 		used += n;
 	}
+	return true;
 }
 
 static uint64_t number(enum tm_option_id id)
@@ -80,9 +95,15 @@ static uint64_t number(enum tm_option_id id)
 	return n;
 }
 
-static void set_up(void)
+static bool drop_pmem(const char *why)
 {
-	char why[256], text[32];
+	close(tm_pmem.fd);
+	return give_up("", why);
+}
+
+static bool set_up(void)
+{
+	char why[512], text[32];
 
 	if (tm_os_read_file("/proc/sys/vm/max_map_count", text, sizeof(text)) <= 0)
 		strcpy(text, "65530");
@@ -92,16 +113,16 @@ static void set_up(void)
 	tm.quota_bytes = number(TM_OPT_DRAM);
 	tm.quota = tm.quota_bytes == TM_UNLIMITED ? TM_UNLIMITED : tm.quota_bytes >> tm.shift;
 	if (!tm_granules_init(number(TM_OPT_RESERVE)))
-		tm_die("cannot reserve address space; lift the limit (ulimit -v unlimited)");
+		return give_up("", "cannot reserve address space; lift the limit (ulimit -v unlimited)");
 	if (!tm_pmem_open(tm.value[TM_OPT_PMEM_PATH], tm.granule, &tm_pmem, why, sizeof(why)))
-		tm_die("%s", why);
+		return give_up("", why);
 	tm_pmem.fd = tm_os_high_fd(tm_pmem.fd);
 	uint64_t frames = tm_pmem.bytes >> tm.shift;
 	if (!tm_frames_init(frames < TM_NO_FRAME ? (uint32_t)frames : TM_NO_FRAME - 1))
-		tm_die("no memory for the frame table");
+		return drop_pmem("no memory for the frame table");
 	// memfd needs no libpmem2 and no malloc: the alias is there from the start.
 	if (tm_pmem.kind == TM_MEMFD && !tm_pmem_alias(why, sizeof(why)))
-		tm_die("%s", why);
+		return drop_pmem(why);
 	tm_fork_init();
 	tm_arenas_configure();
 	if (!tm_arenas_init())
@@ -111,6 +132,27 @@ static void set_up(void)
 	tm_front_init();
 	tm_malloc_zones(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN), number(TM_OPT_LARGE_MIN),
 			tm.base + TM_BUFFER * tm.zone_bytes, 2 * tm.zone_bytes);
+	return true;
+}
+
+// True if the configuration file wants this program managed; leaves it in conf then.
+static bool listed(void)
+{
+	const char *path = env(tm_options[TM_OPT_CONF].env), *name = (const char *)getauxval(AT_EXECFN);
+	char real[PATH_MAX], why[512];
+
+	path = path ? path : tm_options[TM_OPT_CONF].initial;
+	ssize_t n = readlink("/proc/self/exe", real, sizeof(real) - 1);
+	real[n > 0 ? n : 0] = 0;
+	if (!*path || !(conf = tm_os_reserve(sizeof(*conf))))
+		return false;
+	enum tm_conf_status status = tm_conf_read(path, name ? name : real, real, conf, why, sizeof(why));
+	if (status == TM_CONF_BAD || (status == TM_CONF_ABSENT && env(tm_options[TM_OPT_CONF].env)))
+		give_up("", why);
+	if (status == TM_CONF_FINE && conf->managed)
+		return true;
+	tm_os_munmap(conf, sizeof(*conf));
+	return false;
 }
 
 bool tm_init_heap(void)
@@ -132,11 +174,11 @@ bool tm_init_heap(void)
 	}
 	const char *pid = env("TIERMEM_PID");
 	tm.pid = getpid();
-	if (pid && !getauxval(AT_SECURE) && atoi(pid) == tm.pid) {
-		read_options();
-		set_up();
-		tm.managed = true;
-	} else {
+	tm.managed =
+		!getauxval(AT_SECURE) && (pid ? atoi(pid) == tm.pid : listed()) && read_options() && set_up();
+	if (!tm.managed) {
+		if (tm.base) // it gave up half-way
+			tm_os_munmap((void *)tm.base, TM_ZONES * tm.zone_bytes);
 		tm_malloc_zones(0, 0, 0, 0, 0);
 	}
 	errno = saved;
@@ -164,8 +206,10 @@ static __attribute__((constructor)) void start(void)
 		tm_die("no address space for migration");
 	tm_io_init();
 	tm_control_init();
-	if (!tm_worker_start())
+	if (!tm_worker_start() && !conf)
 		tm_die("cannot start threads: %s", strerror(errno));
+	if (!tm.engine_on)
+		tm_log("cannot start threads: %s; memory stays where it is placed", strerror(errno));
 	tm_arenas_private(false);
 }
 

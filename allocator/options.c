@@ -17,6 +17,8 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 				"static (placement only) or hotness"},
 	[TM_OPT_STATS] = {"stats", "TIERMEM_STATS", "FILE", "", TM_OPT_TEXT,
 			  "write statistics as JSON to FILE at exit"},
+	[TM_OPT_CONF] = {"conf", "TIERMEM_CONF", "FILE", "/etc/tiermem.conf", TM_OPT_TEXT,
+			 "configuration file; empty: none"},
 	[TM_OPT_SMALL_MAX] = {"small-max", "TIERMEM_SMALL_MAX", "SIZE", "512", TM_OPT_SIZE,
 			      "allocations below SIZE are small: DRAM first"},
 	[TM_OPT_BUFFER_MIN] = {"buffer-min", "TIERMEM_BUFFER_MIN", "SIZE", "8K", TM_OPT_SIZE,

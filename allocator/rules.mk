@@ -1,12 +1,13 @@
 # allocator: the preload library and the tiermem command.
 CFLAGS_allocator = -ftls-model=initial-exec
 
-ALLOCATOR_LIB := arena control control_path direct_io fork frames front granule hint init migrate mmap_zone move options os \
-	page_code pin place policy_hotness policy_random policy_static preload_fd preload_futex preload_io preload_jemalloc preload_malloc preload_mmap \
+ALLOCATOR_LIB := arena conf control control_path direct_io fork frames front granule hint init migrate mmap_zone move options os \
+	page_code pin place policy_hotness policy_random policy_static preload_fd preload_futex preload_io preload_jemalloc \
+	preload_malloc preload_mmap \
 	quota stats tier_pmem track_hint uffd worker
 ALLOCATOR_LIB_OBJ := $(ALLOCATOR_LIB:%=$(BUILD)/pic/allocator/%.o)
-ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,cli/main cli/ask cli/migrate cli/quota cli/run cli/stats cli/watch control_path options os tier_pmem \
-	granule)
+ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,cli/main cli/ask cli/migrate cli/quota cli/run cli/stats cli/watch \
+	conf control_path granule options os tier_pmem)
 
 PROGRAMS  += $(BUILD)/bin/tiermem
 LIBRARIES += $(BUILD)/lib/libtiermem-preload.so

@@ -1,5 +1,6 @@
 // tiermem run: checks everything that can be checked, then becomes the program with the library preloaded.
 #include "allocator/cli/cli.h"
+#include "allocator/conf.h"
 #include "allocator/options.h"
 #include "allocator/tier_pmem.h"
 
@@ -41,18 +42,18 @@ static bool find_library(char *path, size_t size)
 	return !access(path, R_OK);
 }
 
-// True if name can be executed, by itself or through PATH.
-static bool find_program(const char *name)
+// True if name can be executed, by itself or through PATH; path is where it is.
+static bool find_program(const char *name, char *path, size_t size)
 {
-	char path[PATH_MAX];
 	struct stat st;
 	const char *dirs = getenv("PATH");
 
+	snprintf(path, size, "%s", name);
 	if (strchr(name, '/'))
 		return !access(name, X_OK) && !stat(name, &st) && S_ISREG(st.st_mode);
 	for (const char *d = dirs ? dirs : "/usr/bin:/bin"; *d;) {
 		size_t n = strcspn(d, ":");
-		snprintf(path, sizeof(path), "%.*s/%s", (int)n, n ? d : ".", name);
+		snprintf(path, size, "%.*s/%s", (int)n, n ? d : ".", name);
 		if (!access(path, X_OK) && !stat(path, &st) && S_ISREG(st.st_mode))
 			return true;
 		d += n + (d[n] == ':');
@@ -126,9 +127,37 @@ static int check_stats_file(void)
 	return 0;
 }
 
+// Puts what the configuration file says for the program, and neither an option nor the environment does, into the environment.
+static int apply_conf(const char *program)
+{
+	static struct tm_conf conf;
+	const char *path = getenv(tm_options[TM_OPT_CONF].env);
+	char real[PATH_MAX], why[1024];
+	bool given = path;
+
+	path = given ? path : tm_options[TM_OPT_CONF].initial;
+	if (!*path)
+		return 0;
+	enum tm_conf_status status =
+		tm_conf_read(path, program, realpath(program, real), &conf, why, sizeof(why));
+	if (status == TM_CONF_ABSENT)
+		return given ? cli_error(2, "%s", why) : 0;
+	if (status == TM_CONF_BAD)
+		return cli_error(2, "%s", why);
+	if (conf.listed && !conf.managed)
+		return cli_error(1,
+				 "%s says that %s is not to be managed; change that, or give --conf=", path,
+				 program);
+	for (int i = 0; i < TM_OPTIONS; i++) {
+		if (conf.value[i])
+			setenv(tm_options[i].env, conf.value[i], 0);
+	}
+	return 0;
+}
+
 int cli_run(int argc, char **argv)
 {
-	char library[PATH_MAX * 2], text[PATH_MAX * 3];
+	char library[PATH_MAX * 2], text[PATH_MAX * 3], program[PATH_MAX];
 	const char *preload = getenv("LD_PRELOAD");
 	int i = 1, status;
 
@@ -143,6 +172,10 @@ int cli_run(int argc, char **argv)
 	if (i >= argc || !*argv[i])
 		return cli_error(
 			2, "the program to run is missing: tiermem run [OPTIONS] -- PROGRAM [ARGUMENTS]");
+	bool found = find_program(argv[i], program, sizeof(program));
+	make_absolute(TM_OPT_CONF);
+	if ((status = apply_conf(program)))
+		return status;
 	for (int k = 0; k < TM_OPTIONS; k++) {
 		const char *value = getenv(tm_options[k].env);
 		if (value && !tm_option_check(&tm_options[k], value, text, sizeof(text)))
@@ -152,7 +185,7 @@ int cli_run(int argc, char **argv)
 	make_absolute(TM_OPT_STATS);
 	if ((status = check_pmem()) || (status = check_stats_file()))
 		return status;
-	if (!find_program(argv[i]))
+	if (!found)
 		return cli_error(1, "cannot run %s: no such program, or it is not executable", argv[i]);
 	if (!find_library(library, sizeof(library)))
 		return cli_error(
