@@ -21,6 +21,7 @@
 #include "allocator/stats.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/uffd.h"
+#include "allocator/version.h"
 #include "allocator/worker.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+__attribute__((used)) static const char version[] = TIERMEM_MARK TIERMEM_VERSION;
 static enum { START, RUNNING, DONE } heap_state;
 static struct tm_conf *conf; // NULL: `tiermem run` has put all of it into the environment
 static char values[4096];    // copies of option values: the environment may change under us

@@ -125,12 +125,9 @@ int tm_os_high_fd(int fd)
 	return high;
 }
 
-int tm_os_uffd(bool remap)
+// A fresh userfaultfd, or -errno.
+static int uffd_open(void)
 {
-	struct uffdio_api api = {.api = UFFD_API,
-				 .features = remap ? UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_THREAD_ID |
-							     UFFD_FEATURE_PAGEFAULT_FLAG_WP
-						   : 0};
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0 && errno == EPERM) {
@@ -142,8 +139,32 @@ int tm_os_uffd(bool remap)
 			errno = EPERM;
 		}
 	}
+	return fd < 0 ? -errno : fd;
+}
+
+int tm_os_uffd_features(uint64_t *features)
+{
+	struct uffdio_api api = {.api = UFFD_API};
+	int fd = uffd_open();
+
 	if (fd < 0)
-		return -errno;
+		return fd;
+	int error = ioctl(fd, UFFDIO_API, &api) ? -errno : 0;
+	*features = api.features;
+	close(fd);
+	return error;
+}
+
+int tm_os_uffd(bool remap)
+{
+	struct uffdio_api api = {.api = UFFD_API,
+				 .features = remap ? UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_THREAD_ID |
+							     UFFD_FEATURE_PAGEFAULT_FLAG_WP
+						   : 0};
+	int fd = uffd_open();
+
+	if (fd < 0)
+		return fd;
 	if (ioctl(fd, UFFDIO_API, &api)) {
 		int error = errno;
 		close(fd);

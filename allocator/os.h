@@ -35,6 +35,8 @@ int tm_os_high_fd(int fd);
 // A userfaultfd that sees the kernel's own accesses too; remap: it reports mremap and who touched (EVENT_REMAP,
 // THREAD_ID). Or -errno.
 int tm_os_uffd(bool remap);
+// All features that the kernel has. 0 or -errno.
+int tm_os_uffd_features(uint64_t *features);
 int tm_os_uffd_register(int uffd, void *addr, size_t size);
 // The same for missing pages and for writes to pages that are copied there as read-only.
 int tm_os_uffd_register_writes(int uffd, void *addr, size_t size);

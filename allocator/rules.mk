@@ -6,13 +6,15 @@ ALLOCATOR_LIB := arena conf control control_path direct_io fork frames front gra
 	preload_malloc preload_mmap \
 	quota stats tier_pmem track_hint uffd worker
 ALLOCATOR_LIB_OBJ := $(ALLOCATOR_LIB:%=$(BUILD)/pic/allocator/%.o)
-ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,cli/main cli/ask cli/migrate cli/quota cli/run cli/stats cli/watch \
-	conf control_path granule options os tier_pmem)
+ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,$(addprefix cli/,main ask doctor doctor_devices doctor_kernel \
+	doctor_tiermem migrate quota run stats watch) conf control_path granule options os tier_pmem)
 
 PROGRAMS  += $(BUILD)/bin/tiermem
 LIBRARIES += $(BUILD)/lib/libtiermem-preload.so
 
 $(ALLOCATOR_LIB_OBJ) $(ALLOCATOR_CLI_OBJ): allocator/rules.mk
+
+$(BUILD)/obj/allocator/cli/doctor_tiermem.o: CFLAGS += -DLIBPMEM2_VERSION='"$(shell pkg-config --modversion libpmem2)"'
 
 # malloc and free here are the real thing: the compiler must not reason about them as library functions.
 $(BUILD)/pic/allocator/preload_malloc.o: CFLAGS += -fno-builtin

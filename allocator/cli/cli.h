@@ -10,10 +10,13 @@
 int cli_run(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_migrate(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
 int cli_quota(int argc, char **argv);
 // One line on stderr, "tiermem: ..."; returns status.
 int cli_error(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+// The preload library's path: $TIERMEM_PRELOAD, beside the command, or installed. False: nowhere.
+bool cli_find_library(char *path, size_t size);
 // Reads a process id; false: it is none, and that has been said.
 bool cli_pid(const char *text, pid_t *pid);
 // If argv[*i] is --json or --format human|json: sets *json. Returns 0; 1: it is something else; 2: wrong, and that has been said.

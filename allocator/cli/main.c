@@ -1,6 +1,7 @@
 // tiermem: run a program on two tiers of memory, and ask it how it is doing.
 #include "allocator/cli/cli.h"
 #include "allocator/options.h"
+#include "allocator/version.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +24,8 @@ static void help(void)
 	puts("usage: tiermem run [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
 	     "       tiermem stats PID [--watch [SECONDS]] [--count N] [--format human|json]\n"
 	     "       tiermem quota PID [SIZE|unlimited] [--format human|json]\n"
-	     "       tiermem migrate PID --to dram|pmem [--bytes SIZE] [--format human|json]\n\n"
+	     "       tiermem migrate PID --to dram|pmem [--bytes SIZE] [--format human|json]\n"
+	     "       tiermem doctor [--format human|json]\n\n"
 	     "run: starts PROGRAM with its heap and anonymous mappings on DRAM, up to a quota, and PMEM.");
 	for (int i = 0; i < TM_OPTIONS; i++) {
 		const struct tm_option *o = &tm_options[i];
@@ -36,10 +38,12 @@ static void help(void)
 			printf(" (default %s)", o->initial);
 		putchar('\n');
 	}
-	puts("SIZE: bytes, or with K, M, G or T.\nstats: asks a running process, by its control socket.\n"
+	puts("SIZE: bytes, or with K, M, G or T.\n"
+	     "stats: asks a running process, by its control socket.\n"
 	     "quota: shows or changes how much DRAM a running process may hold, and waits until that is so.\n"
 	     "migrate: moves memory of a running process to a tier, all or so much; the policy may move it "
-	     "back later.");
+	     "back.\n"
+	     "doctor: says what is real, emulated or missing on this machine, and how to get it.");
 }
 
 int main(int argc, char **argv)
@@ -54,6 +58,12 @@ int main(int argc, char **argv)
 		return cli_run(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "stats"))
 		return cli_stats(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "--version")) {
+		puts("tiermem " TIERMEM_VERSION);
+		return 0;
+	}
+	if (!strcmp(argv[1], "doctor"))
+		return cli_doctor(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "migrate"))
 		return cli_migrate(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "quota"))
@@ -62,6 +72,7 @@ int main(int argc, char **argv)
 		help();
 		return 0;
 	}
-	return cli_error(2, "unknown command '%s'; there are run, stats, quota and migrate (tiermem --help)",
-			 argv[1]);
+	return cli_error(
+		2, "unknown command '%s'; there are run, stats, quota, migrate and doctor (tiermem --help)",
+		argv[1]);
 }

@@ -17,8 +17,7 @@
 #define TIERMEM_LIBDIR "/usr/local/lib"
 #endif
 
-// The preload library's path: $TIERMEM_PRELOAD, beside the command, or installed. False: nowhere.
-static bool find_library(char *path, size_t size)
+bool cli_find_library(char *path, size_t size)
 {
 	char self[PATH_MAX];
 	const char *given = getenv("TIERMEM_PRELOAD");
@@ -187,7 +186,7 @@ int cli_run(int argc, char **argv)
 		return status;
 	if (!found)
 		return cli_error(1, "cannot run %s: no such program, or it is not executable", argv[i]);
-	if (!find_library(library, sizeof(library)))
+	if (!cli_find_library(library, sizeof(library)))
 		return cli_error(
 			1, LIBRARY " not found (%s); build it (make all) or set TIERMEM_PRELOAD to its path",
 			library);
