@@ -7,7 +7,7 @@ ALLOCATOR_LIB := arena conf control control_path direct_io fork frames front gra
 	quota stats tier_pmem track_hint uffd worker
 ALLOCATOR_LIB_OBJ := $(ALLOCATOR_LIB:%=$(BUILD)/pic/allocator/%.o)
 ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,$(addprefix cli/,main ask doctor doctor_devices doctor_kernel \
-	doctor_tiermem migrate quota run stats watch) conf control_path granule options os tier_pmem)
+	doctor_tiermem man migrate quota run stats watch) conf control_path granule options os tier_pmem)
 
 PROGRAMS  += $(BUILD)/bin/tiermem
 LIBRARIES += $(BUILD)/lib/libtiermem-preload.so
@@ -32,3 +32,12 @@ $(BUILD)/lib/libtiermem-preload.so: $(ALLOCATOR_LIB_OBJ) $(BUILD)/allocator/libj
 $(BUILD)/bin/tiermem: $(ALLOCATOR_CLI_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $(ALLOCATOR_CLI_OBJ) -lpmem2 -ljansson
+
+# Manual pages, from the tables of options and commands.
+ALLOCATOR_MAN := $(BUILD)/man/tiermem.1 $(BUILD)/man/tiermem.conf.5
+all: $(ALLOCATOR_MAN)
+$(BUILD)/man/tiermem.1: MAN_OPTION := --man
+$(BUILD)/man/tiermem.conf.5: MAN_OPTION := --man=conf
+$(ALLOCATOR_MAN): $(BUILD)/bin/tiermem
+	@mkdir -p $(@D)
+	$< help $(MAN_OPTION) >$@.new && mv $@.new $@

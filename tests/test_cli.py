@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from test_allocator import (MB, TIERMEM, check_values, cli, populate, programs, redis, stats_of)  # noqa: F401  (fixtures)
+from test_allocator import (MB, ROOT, TIERMEM, check_values, cli, populate, programs, redis, stats_of)  # noqa: F401  (fixtures)
 
 
 def tiermem(*args, timeout=60, **more):
@@ -301,6 +302,29 @@ def test_statistics_know_heat(programs):
     assert [bar["times"] for bar in stats["heat"]["known"]] == [0.125, 0.25, 0.5, 1, 2, 4, 8]
     assert stats["tracking"]["samples"] > 10 and sum(bar["dram"] + bar["pmem"] for bar in stats["heat"]["known"]) > 100
     assert "+" in done.stdout and "8, more" in done.stdout and "average" in done.stdout
+
+
+# --- the manual
+
+@pytest.mark.parametrize("page,conf", [("tiermem.1", False), ("tiermem.conf.5", True)])
+def test_manual_pages_name_every_option(page, conf):
+    text = (ROOT / "build/man" / page).read_text()
+    assert text == tiermem("help", "--man=conf" if conf else "--man").stdout
+    plain = text.replace("\\-", "-")
+    table = re.findall(r'\[TM_OPT_\w+\] =\s*\{("[\w-]+"|NULL),\s*"(TIERMEM_\w+)"', (ROOT / "allocator/options.c").read_text())
+    assert len(table) > 10
+    for name, variable in table:
+        name = name.strip('"')
+        if conf:
+            assert (f"\n.B {name} " in plain) == (name not in ("NULL", "conf")), name
+        else:
+            assert f"\n.B {variable}\n" in plain and (name == "NULL" or f"\n.B --{name} " in plain), name
+    if not conf:
+        for command in ("run", "stats", "quota", "migrate", "doctor"):
+            assert f"\n.B {command}\n" in plain
+    if shutil.which("groff"):
+        lint = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=text, text=True, capture_output=True)
+        assert (lint.returncode, lint.stderr) == (0, "")
 
 
 # --- what can be wrong

@@ -6,6 +6,23 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#define CLI_USAGE_RUN	  "tiermem run [OPTIONS] -- PROGRAM [ARGUMENTS]"
+#define CLI_USAGE_STATS	  "tiermem stats PID [--watch [SECONDS]] [--count N] [--format human|json]"
+#define CLI_USAGE_QUOTA	  "tiermem quota PID [SIZE|unlimited] [--format human|json]"
+#define CLI_USAGE_MIGRATE "tiermem migrate PID --to dram|pmem [--bytes SIZE] [--format human|json]"
+#define CLI_USAGE_DOCTOR  "tiermem doctor [--format human|json]"
+#define CLI_USAGE_HELP	  "tiermem help [--man|--man=conf]"
+
+struct cli_command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *usage, *help;
+};
+extern const struct cli_command cli_commands[]; // the last has no name
+
+// Prints tiermem(1) or, conf, tiermem.conf(5), made from the tables of options and commands.
+void cli_man(bool conf);
+
 // Exit status: 0 fine, 1 failure, 2 usage.
 int cli_run(int argc, char **argv);
 int cli_stats(int argc, char **argv);

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define USAGE "tiermem doctor [--format human|json]"
-
 static const char *const states[] = {"ok", "emulated", "missing", "unknown"};
 
 void doctor_add(struct doctor *d, const char *item, enum doctor_state state, const char *todo,
@@ -83,7 +81,7 @@ int cli_doctor(int argc, char **argv)
 		if (no_format && !strncmp(argv[i], "--root=", 7))
 			d.root = argv[i] + 7;
 		else if (no_format)
-			return cli_error(2, "unexpected '%s'; usage: " USAGE, argv[i]);
+			return cli_error(2, "unexpected '%s'; usage: " CLI_USAGE_DOCTOR, argv[i]);
 	}
 	d.items = json_array();
 	doctor_kernel(&d);

@@ -19,14 +19,17 @@ int cli_error(int status, const char *format, ...)
 	return status;
 }
 
-static void help(void)
+static int help(int argc, char **argv)
 {
-	puts("usage: tiermem run [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
-	     "       tiermem stats PID [--watch [SECONDS]] [--count N] [--format human|json]\n"
-	     "       tiermem quota PID [SIZE|unlimited] [--format human|json]\n"
-	     "       tiermem migrate PID --to dram|pmem [--bytes SIZE] [--format human|json]\n"
-	     "       tiermem doctor [--format human|json]\n\n"
-	     "run: starts PROGRAM with its heap and anonymous mappings on DRAM, up to a quota, and PMEM.");
+	bool conf = argc > 1 && !strcmp(argv[1], "--man=conf");
+
+	if (conf || (argc > 1 && !strcmp(argv[1], "--man"))) {
+		cli_man(conf);
+		return 0;
+	}
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		printf("%s %s\n", c == cli_commands ? "usage:" : "      ", c->usage);
+	puts("\nOptions of run (SIZE: bytes, or with K, M, G or T):");
 	for (int i = 0; i < TM_OPTIONS; i++) {
 		const struct tm_option *o = &tm_options[i];
 		char name[64];
@@ -38,41 +41,52 @@ static void help(void)
 			printf(" (default %s)", o->initial);
 		putchar('\n');
 	}
-	puts("SIZE: bytes, or with K, M, G or T.\n"
-	     "stats: asks a running process, by its control socket.\n"
-	     "quota: shows or changes how much DRAM a running process may hold, and waits until that is so.\n"
-	     "migrate: moves memory of a running process to a tier, all or so much; the policy may move it "
-	     "back.\n"
-	     "doctor: says what is real, emulated or missing on this machine, and how to get it.");
+	putchar('\n');
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		printf("%s: %s\n", c->name, c->help);
+	return 0;
+}
+
+const struct cli_command cli_commands[] = {
+	{"run", cli_run, CLI_USAGE_RUN,
+	 "starts PROGRAM with its heap and anonymous mappings on DRAM, up to a quota, and PMEM."},
+	{"stats", cli_stats, CLI_USAGE_STATS,
+	 "asks a running process, by its control socket, where its memory is; --watch: again and again, with "
+	 "rates."},
+	{"quota", cli_quota, CLI_USAGE_QUOTA,
+	 "shows or changes how much DRAM a running process may hold, and waits until that is so."},
+	{"migrate", cli_migrate, CLI_USAGE_MIGRATE,
+	 "moves memory of a running process to a tier, all or so much; the policy may move it back."},
+	{"doctor", cli_doctor, CLI_USAGE_DOCTOR,
+	 "says what is real, emulated or missing on this machine, and how to get it."},
+	{"help", help, CLI_USAGE_HELP, "prints this, or a manual page."},
+	{0}};
+
+static const struct cli_command *find(const char *name)
+{
+	const struct cli_command *c = cli_commands;
+
+	while (c->name && strcmp(c->name, name))
+		c++;
+	return c->name ? c : NULL;
+}
+
+static bool asks_for_help(const char *s)
+{
+	return !strcmp(s, "--help") || !strcmp(s, "-h");
 }
 
 int main(int argc, char **argv)
 {
 	if (argc < 2)
 		return cli_error(2, "what to do is missing; try: tiermem run -- PROGRAM, or tiermem --help");
-	if (argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {
-		help();
-		return 0;
-	}
-	if (!strcmp(argv[1], "run"))
-		return cli_run(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "stats"))
-		return cli_stats(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "--version")) {
-		puts("tiermem " TIERMEM_VERSION);
-		return 0;
-	}
-	if (!strcmp(argv[1], "doctor"))
-		return cli_doctor(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "migrate"))
-		return cli_migrate(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "quota"))
-		return cli_quota(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-		help();
-		return 0;
-	}
-	return cli_error(
-		2, "unknown command '%s'; there are run, stats, quota, migrate and doctor (tiermem --help)",
-		argv[1]);
+	if (asks_for_help(argv[1]) || (argc > 2 && asks_for_help(argv[2])))
+		return help(1, argv);
+	if (!strcmp(argv[1], "--version"))
+		return printf("tiermem " TIERMEM_VERSION "\n") < 0;
+	const struct cli_command *command = find(argv[1]);
+	if (command)
+		return command->run(argc - 1, argv + 1);
+	return cli_error(2, "unknown command '%s'; there are run, stats, quota, migrate, doctor and help",
+			 argv[1]);
 }

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define USAGE "tiermem migrate PID --to dram|pmem [--bytes SIZE] [--format human|json]"
-
 static void show(const json_t *root, const char *to)
 {
 	printf("moved %.1f MiB to %s: values %.1f, mappings %.1f, buffers %.1f, small %.1f\n",
@@ -44,12 +42,12 @@ int cli_migrate(int argc, char **argv)
 		else if ((v = value(argc, argv, &i, "--bytes")))
 			size = v;
 		else if (argv[i][0] == '-' || pid_text)
-			return cli_error(2, "unexpected '%s'; usage: " USAGE, argv[i]);
+			return cli_error(2, "unexpected '%s'; usage: " CLI_USAGE_MIGRATE, argv[i]);
 		else
 			pid_text = argv[i];
 	}
 	if (!pid_text)
-		return cli_error(2, "the process is missing; usage: " USAGE);
+		return cli_error(2, "the process is missing; usage: " CLI_USAGE_MIGRATE);
 	if (!cli_pid(pid_text, &pid))
 		return 2;
 	if (!to || (strcmp(to, "dram") && strcmp(to, "pmem")))

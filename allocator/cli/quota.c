@@ -8,7 +8,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define USAGE	 "tiermem quota PID [SIZE|unlimited] [--format human|json]"
 #define STEP_US	 50000
 #define PATIENCE 60 // steps without progress
 
@@ -85,14 +84,14 @@ int cli_quota(int argc, char **argv)
 		if (!no_format)
 			continue;
 		if (argv[i][0] == '-' || size)
-			return cli_error(2, "unexpected '%s'; usage: " USAGE, argv[i]);
+			return cli_error(2, "unexpected '%s'; usage: " CLI_USAGE_QUOTA, argv[i]);
 		if (!pid_text)
 			pid_text = argv[i];
 		else
 			size = argv[i];
 	}
 	if (!pid_text)
-		return cli_error(2, "the process is missing; usage: " USAGE);
+		return cli_error(2, "the process is missing; usage: " CLI_USAGE_QUOTA);
 	if (!cli_pid(pid_text, &pid))
 		return 2;
 	if (size && !tm_parse_size(size, &bytes))

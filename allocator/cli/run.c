@@ -169,8 +169,7 @@ int cli_run(int argc, char **argv)
 			return status;
 	}
 	if (i >= argc || !*argv[i])
-		return cli_error(
-			2, "the program to run is missing: tiermem run [OPTIONS] -- PROGRAM [ARGUMENTS]");
+		return cli_error(2, "the program to run is missing: " CLI_USAGE_RUN);
 	bool found = find_program(argv[i], program, sizeof(program));
 	make_absolute(TM_OPT_CONF);
 	if ((status = apply_conf(program)))

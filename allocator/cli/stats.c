@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define USAGE "tiermem stats PID [--format human|json] [--watch [SECONDS]] [--count N]"
-#define BAR   40
+#define BAR 40
 
 // One line of the histogram: #, granules in DRAM, and +, in PMEM.
 static void show_bar(const char *name, const json_t *o, long long most)
@@ -121,13 +120,13 @@ int cli_stats(int argc, char **argv)
 			    count != (double)(long)count)
 				return cli_error(2, "--count needs a number from 1 on");
 		} else if (argv[i][0] == '-' || pid_text) {
-			return cli_error(2, "unexpected '%s'; usage: " USAGE, argv[i]);
+			return cli_error(2, "unexpected '%s'; usage: " CLI_USAGE_STATS, argv[i]);
 		} else {
 			pid_text = argv[i];
 		}
 	}
 	if (!pid_text)
-		return cli_error(2, "the process is missing; usage: " USAGE);
+		return cli_error(2, "the process is missing; usage: " CLI_USAGE_STATS);
 	if (!cli_pid(pid_text, &pid))
 		return 2;
 	if (watch > 0 || count > 0)
