@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import simvm
 from test_allocator import (MB, ROOT, TIERMEM, check_values, cli, populate, programs, redis, stats_of)  # noqa: F401  (fixtures)
 
 
@@ -77,20 +78,16 @@ def test_clients_that_hold_on_hold_up_nobody(redis):
     server, port = redis("--dram", "8M")
     path, fds = control_path(server.pid), f"/proc/{server.pid}/fd"
     before = len(os.listdir(fds))
-    silent = [connect(path) for _ in range(40)]
-    for s in silent[::2]:
+    held = [connect(path) for _ in range(80)]
+    for i, s in enumerate(held):  # silent, in the middle of a line, asking and not reading
         with contextlib.suppress(BrokenPipeError):  # hung up on already, for another's sake
-            s.sendall(b"sta")
-    deaf = [connect(path) for _ in range(40)]  # these ask and do not read
-    for s in deaf:
-        with contextlib.suppress(BrokenPipeError):
-            s.sendall(b"stats\n")
+            s.sendall((b"", b"sta", b"stats\n")[i % 3])
     start = time.monotonic()
     for _ in range(5):
         assert tiermem("stats", server.pid).returncode == 0
         assert cli(port, "ping") == "PONG"
     assert time.monotonic() - start < 10  # it was a second for each of them once
-    for s in silent + deaf:
+    for s in held:
         s.close()
     until(lambda: len(os.listdir(fds)) <= before)
     assert server.poll() is None and tiermem("stats", server.pid).returncode == 0
@@ -103,6 +100,25 @@ def test_other_users_are_refused(redis):
     for command in (["stats", str(server.pid)], ["quota", str(server.pid), "1M"]):
         done = subprocess.run([*other, TIERMEM, *command], text=True, capture_output=True)
         assert done.returncode == 1 and "does not answer; is it yours" in done.stderr
+
+
+def test_a_process_without_descriptors_does_not_spin():
+    """Nobody can be let in; who waits at the door is let in when there is a descriptor again."""
+    code = "import os, resource, sys\nresource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\nfds = []\n" \
+           "while True:\n  try: fds.append(os.dup(0))\n  except OSError: break\n" \
+           "print('ready', flush=True); sys.stdin.readline(); print(sum(os.times()[:2]), flush=True)\n" \
+           "for fd in fds: os.close(fd)\nsys.stdin.readline()"
+    with subprocess.Popen([TIERMEM, "run", "--dram", "8M", "--", "/usr/bin/python3", "-S", "-c", code], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == "ready\n"
+        with connect(control_path(child.pid)) as s:
+            s.sendall(b"stats\n")
+            time.sleep(3)
+            child.stdin.write("\n")
+            child.stdin.flush()
+            assert float(child.stdout.readline()) < 1.5  # of three seconds
+            assert s.recv(1) == b"{"
+        child.communicate("\n", timeout=30)
 
 
 # --- the quota
@@ -202,6 +218,28 @@ def test_quota_without_userfaultfd(programs, tmp_path):
         assert done.stderr.count("\n") == 1 and "sysctl vm.unprivileged_userfaultfd=1" in done.stderr
         assert tiermem("quota", child.pid, "1G").returncode == 0  # no memory has to move for that
         child.communicate("\n", timeout=30)
+
+
+HUGE = """
+exec >/dev/ttyS1 2>&1
+export PATH=/tm/bin:$PATH TIERMEM_PRELOAD=/tm/lib/libtiermem-preload.so
+echo always >/sys/kernel/mm/transparent_hugepage/enabled
+mkfifo /tmp/in
+start() { tiermem run --dram $1 --granule 4K --pmem memfd:64M --policy static -- fork_fresh </tmp/in & p=$!; exec 3>/tmp/in; sleep 2; }
+show() { echo "$1 $(awk '/^AnonHuge/ {print $2}' /proc/$p/smaps_rollup)"; }
+start unlimited; show before; tiermem quota $p 0; show after; echo >&3; exec 3>&-; wait
+start 0; show never; echo >&3; exec 3>&-; wait
+"""
+
+
+@pytest.mark.skipif(not (ROOT / "build/guest/root.img").exists(), reason="make guest has not been run")
+def test_a_quota_drives_huge_pages_out(programs, tmp_path):
+    """In a guest whose kernel uses them unasked: after the first quota no more are left than in a process that began with it."""
+    guest = simvm.run(tmp_path, HUGE, programs=("tiermem",), libraries=("libtiermem-preload.so",),
+                      extra={"fork_fresh": programs / "fork_fresh"})
+    found = dict(re.findall(r"^(before|after|never) (\d+)\s*$", guest.results, re.M))
+    assert int(found["before"]) > int(found["after"]) == int(found["never"]), guest.results
+    assert guest.results.count("parent good, child good") == 2 and "(was unlimited), DRAM 0.0 MiB" in guest.results
 
 
 # --- migration on demand
