@@ -29,8 +29,8 @@ static const struct step up[] = {{TM_SMALL, 2}, {TM_BUFFER, 2}, {TM_BULK, 0}, {T
 
 struct sweep {
 	bool to_dram;
-	size_t step,
-		at; // at: the next granule, 0: the step's first; step is STEPS when it has been everywhere
+	size_t step; // STEPS: it has been everywhere
+	size_t at;   // the next granule; 0: the step's first
 	uint64_t moved[TM_ZONES], total;
 	unsigned refused; // in a row
 };

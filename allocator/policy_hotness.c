@@ -225,7 +225,8 @@ static float cold(size_t g)
 
 static uint64_t tick(uint64_t now)
 {
-	bool unlimited = tm.quota == TM_UNLIMITED; // and there is PMEM: it was not always, or somebody moved memory there
+	// And there is PMEM: it was not always so, or somebody moved memory there.
+	bool unlimited = tm.quota == TM_UNLIMITED;
 
 	if (!tm.uffd_works || !tm.quota || !tm.count.total[1])
 		return TM_FOREVER;
