@@ -3,6 +3,7 @@
 // what is as warm as most or not known, all. The worker does a slice of some milliseconds at a time, so that forks, hints and
 // clients never wait long; the migration bandwidth is the policy's affair, not that of who asks for memory.
 #include "allocator/move.h"
+#include "allocator/direct_io.h"
 #include "allocator/frames.h"
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
@@ -99,16 +100,28 @@ static void sweep(struct sweep *s, uint64_t n, uint64_t until)
 	}
 }
 
-// Why what is over the quota cannot move.
-static const char *obstacle(void)
+// Why nothing at all can move, or NULL, and what to do about it.
+static const char *immovable(const char **mend)
 {
+	*mend = "start the program as root or after: sysctl vm.unprivileged_userfaultfd=1";
 	if (!tm.uffd_works)
 		return "userfaultfd is denied";
+	*mend = "keep the program from using io_uring and POSIX aio";
+	return tm_io_refusal ? "it does device I/O that cannot be followed" : NULL;
+}
+
+// Why what is left cannot move.
+static const char *obstacle(void)
+{
+	const char *mend, *why = immovable(&mend);
+
+	if (why)
+		return why;
 	if (!tm_frames_free())
 		return "PMEM is full";
 	if (tm.vmas + 4 > tm.vmas_max)
 		return "too many mappings; raise vm.max_map_count or the granule";
-	return "the rest is pinned or protected";
+	return "the rest is pinned, protected or under direct I/O";
 }
 
 static uint64_t over(void)
@@ -120,8 +133,9 @@ static uint64_t over(void)
 static uint64_t shrink_tick(uint64_t now)
 {
 	uint64_t n = over();
+	const char *mend;
 
-	if (!n || !tm.uffd_works) {
+	if (!n || immovable(&mend)) {
 		shrink_why = n ? obstacle() : NULL;
 		shrink.step = STEPS;
 		shrink_retry_ns = 0;
@@ -162,7 +176,8 @@ static uint64_t job_tick(uint64_t now)
 	if (!tm.count.total[job.to_dram]) // all of it
 		job.why = job.wanted == TM_UNLIMITED ? NULL : "there is no more";
 	else
-		job.why = job.to_dram && demand.refused ? "the DRAM quota is full" : obstacle();
+		job.why = job.to_dram && demand.refused && tm.quota != TM_UNLIMITED ? "the DRAM quota is full"
+										    : obstacle();
 	return PAUSE_NS;
 }
 
@@ -175,12 +190,13 @@ uint64_t tm_move_tick(uint64_t now)
 
 bool tm_move_start(bool to_dram, uint64_t bytes, char *why, size_t size)
 {
-	if (!tm.uffd_works || job.running) {
-		snprintf(why, size, "%s",
-			 job.running
-				 ? "another migration is under way; wait for its end"
-				 : "userfaultfd is denied, so memory cannot move; start the program as root "
-				   "or after: sysctl vm.unprivileged_userfaultfd=1");
+	const char *mend, *cannot = immovable(&mend);
+
+	if (cannot || job.running) {
+		if (cannot)
+			snprintf(why, size, "%s, so memory cannot move; %s", cannot, mend);
+		else
+			snprintf(why, size, "another migration is under way; wait for its end");
 		return false;
 	}
 	tm_hint_expire(0);
@@ -210,10 +226,11 @@ bool tm_move_busy(void)
 bool tm_move_quota(uint64_t bytes, char *why, size_t size)
 {
 	uint64_t quota = bytes == TM_UNLIMITED ? TM_UNLIMITED : bytes >> tm.shift;
+	const char *mend, *cannot = immovable(&mend);
 
 	tm_lock();
 	uint64_t held = tm.count.total[0], room = tm_frames_free();
-	bool fits = quota >= held || (tm.uffd_works && held - quota <= room);
+	bool fits = quota >= held || (!cannot && held - quota <= room);
 	if (fits) {
 		if (quota != TM_UNLIMITED)
 			tm_keep_small();
@@ -222,12 +239,11 @@ bool tm_move_quota(uint64_t bytes, char *why, size_t size)
 		changes++;
 	}
 	tm_unlock();
-	if (!fits && !tm.uffd_works)
+	if (!fits && cannot)
 		snprintf(why, size,
-			 "userfaultfd is denied, so the %" PRIu64
-			 " bytes in DRAM cannot move and the quota cannot shrink below them; start the "
-			 "program as root or after: sysctl vm.unprivileged_userfaultfd=1",
-			 held << tm.shift);
+			 "%s, so the %" PRIu64
+			 " bytes in DRAM cannot move and the quota cannot shrink below them; %s",
+			 cannot, held << tm.shift, mend);
 	else if (!fits)
 		snprintf(why, size,
 			 "%" PRIu64 " bytes would have to move to PMEM, which has room for %" PRIu64

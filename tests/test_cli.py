@@ -303,6 +303,27 @@ def test_migrate_under_a_program_that_checks_its_memory(programs):
     assert child.returncode == 0 and out.startswith("ok"), out
 
 
+@pytest.mark.parametrize("mode", ["sync", "libaio", "uring"])
+def test_direct_io_meets_quota_and_migration(programs, tmp_path, mode):
+    """Buffers that a device writes to stay where they are; where that cannot be known, nothing is moved, and it is said."""
+    with subprocess.Popen([TIERMEM, "run", "--pmem", "memfd:256M", "--granule", "4K", "--policy", "static", "--",
+                           programs / "direct_io", tmp_path / "file", "4", mode], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as child:
+        time.sleep(1)
+        for command in (["quota", child.pid, "1M"], ["migrate", child.pid, "--to", "pmem"], ["migrate", child.pid, "--to", "dram"],
+                        ["quota", child.pid, "0"]):
+            done = tiermem(*command)
+            if child.poll() is not None:
+                break
+            assert done.returncode in (0, 1)
+            if mode == "uring":
+                assert "it does device I/O that cannot be followed, so " in done.stderr and done.stderr.count("\n") == 1
+        out, _ = child.communicate(timeout=60)
+    if out.startswith("skip"):
+        pytest.skip(out.strip())
+    assert child.returncode == 0 and out.startswith("ok"), out
+
+
 # --- live statistics
 
 def test_watch_prints_lines_until_the_process_ends(redis):

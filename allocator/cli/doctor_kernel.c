@@ -54,7 +54,7 @@ static void userfaultfd(struct doctor *d)
 		doctor_add(d, "UFFDIO_MOVE", OK, NULL, "there (tiermem does not use it yet)");
 	else
 		doctor_add(d, "UFFDIO_MOVE", MISSING, "Linux 6.8 has it; tiermem does not use it yet",
-			   "pages that are pinned for direct I/O are not noticed when they move");
+			   "the kernel cannot say which pages are pinned");
 }
 
 static void dontunmap(struct doctor *d)
