@@ -17,3 +17,10 @@ PROGRAMS    += $(BUILD)/bin/tmprobe
 $(BUILD)/bin/tmprobe: $(TMPROBE_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
+
+# tmloop: what instructions cost, natively and in a simulated guest. Static: the same instructions in both.
+TMLOOP_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard workloads/tmloop/*.c))) $(BUILD)/obj/sim/mark.o
+PROGRAMS   += $(BUILD)/bin/tmloop
+$(BUILD)/bin/tmloop: $(TMLOOP_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ -pthread

@@ -32,6 +32,7 @@ static void help(void)
 	       "  --region SIZE     bytes of each thread, K, M or G, a multiple of 128K (8M)\n"
 	       "  --time MS         of each bandwidth measurement (4)\n"
 	       "  --warmup MS       before it (1)\n"
+	       "  --warm SIZE       of a working set that is read before it is chased (4M)\n"
 	       "  --mark            each measurement is a phase of the simulator's statistics\n"
 	       "  --format FORMAT   human, csv or json (human)\n"
 	       "  --help            this text\n\n"
@@ -131,6 +132,12 @@ static int take(struct settings *s, int option, const char *value, bool *dram)
 		complain("--%s %s: want milliseconds from 0.01 to 100000", option == 'T' ? "time" : "warmup",
 			 value);
 		return -1;
+	case 'W':
+		s->warm = parse_size(value);
+		if (s->warm >= 4096)
+			return 0;
+		complain("--warm %s: want a size from 4K, such as 64M", value);
+		return -1;
 	case 'm':
 		s->mark = true;
 		return 0;
@@ -148,17 +155,12 @@ static int take(struct settings *s, int option, const char *value, bool *dram)
 }
 
 static const struct option long_options[] = {
-	{"path", required_argument, NULL, 'p'},
-	{"dram", no_argument, NULL, 'd'},
-	{"test", required_argument, NULL, 't'},
-	{"threads", required_argument, NULL, 'n'},
-	{"region", required_argument, NULL, 'r'},
-	{"time", required_argument, NULL, 'T'},
-	{"warmup", required_argument, NULL, 'w'},
-	{"mark", no_argument, NULL, 'm'},
-	{"format", required_argument, NULL, 'f'},
-	{"help", no_argument, NULL, 'h'},
-	{0},
+	{"path", required_argument, NULL, 'p'},	  {"dram", no_argument, NULL, 'd'},
+	{"test", required_argument, NULL, 't'},	  {"threads", required_argument, NULL, 'n'},
+	{"region", required_argument, NULL, 'r'}, {"time", required_argument, NULL, 'T'},
+	{"warmup", required_argument, NULL, 'w'}, {"warm", required_argument, NULL, 'W'},
+	{"mark", no_argument, NULL, 'm'},	  {"format", required_argument, NULL, 'f'},
+	{"help", no_argument, NULL, 'h'},	  {0},
 };
 
 /* 1 to the number of CPUs. */
@@ -172,7 +174,8 @@ static void all_cpus(struct numbers *out)
 
 int main(int argc, char **argv)
 {
-	struct settings s = {.region = 8 << 20, .warm_s = 0.001, .time_s = 0.004, .tests = tests_names()};
+	struct settings s = {
+		.region = 8 << 20, .warm = 4 << 20, .warm_s = 0.001, .time_s = 0.004, .tests = tests_names()};
 	bool dram = false;
 	struct area area;
 	int option;

@@ -29,6 +29,7 @@ struct settings {
 	const char *path; /* NULL: anonymous memory */
 	uint64_t region;  /* bytes per thread */
 	struct numbers threads;
+	uint64_t warm;	       /* bytes of a working set that are read before it is chased */
 	double warm_s, time_s; /* of each bandwidth measurement */
 	enum format format;
 	bool mark; /* each measurement is a phase of the simulator */

@@ -148,10 +148,10 @@ static int working_set(const struct settings *s, const struct area *a)
 {
 	for (uint64_t size = 4096; size <= a->size; size *= 2) {
 		struct figure f = {.test = "chase", .op = "read", .threads = 1, .bytes = size, .unit = "ns"};
-		uint64_t lines = size / LINE, at = size * UINT64_C(0x9e3779b97f4a7c15);
+		uint64_t lines = size / LINE, at = size * UINT64_C(0x9e3779b97f4a7c15), warm = s->warm / LINE;
 
 		/* Once through what caches may hold, so that they do. */
-		chase(a->base, lines, lines < 65536 ? 2 * lines : 65536, &at);
+		chase(a->base, lines, lines < warm ? 2 * lines : warm, &at);
 		mark_measure(s, &f, true);
 		f.value = latency_random(a->base, lines, COUNT_READS, &at);
 		mark_measure(s, &f, false);
