@@ -11,6 +11,7 @@ int command_figure(int argc, char **argv);
 int command_validate(int argc, char **argv);
 int command_gate(int argc, char **argv);
 int command_speed(int argc, char **argv);
+int command_host(int argc, char **argv);
 
 /* The database when --db is not given: results/tiermem.db in the source tree. */
 void default_db(char *out);

@@ -16,6 +16,7 @@ static const struct {
 	{"validate", "the simulator's memory model against measurements", command_validate},
 	{"gate", "say whether this tree is slower than the reference", command_gate},
 	{"speed", "how fast the simulator is, against plain QEMU", command_speed},
+	{"host", "a profile of this machine, and loads on it beside simulated ones", command_host},
 };
 
 void default_db(char *out)
@@ -51,7 +52,7 @@ int main(int argc, char **argv)
 		if (i < COUNT(commands))
 			code = commands[i].run(argc - 1, argv + 1);
 		else
-			complain("unknown command '%s'; there are: run report list figure validate gate speed", argv[1]);
+			complain("unknown command '%s'; there are: run report list figure validate gate speed host", argv[1]);
 	}
 	if (fflush(stdout) || ferror(stdout)) {
 		complain("cannot write the output: %s", strerror(errno));
