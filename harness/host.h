@@ -45,6 +45,7 @@ struct host_caches {
 struct host_run {
 	double per_cpu_s; /* operations per second of the server's CPU time */
 	double per_s;	  /* operations per second, by the client's clock */
+	double system;	  /* share of the server's CPU time in the operating system, sampled; 0..1 */
 };
 
 /* The same load on both sides. */
@@ -146,10 +147,16 @@ void host_add_priority(const struct host *h, struct arguments *a);
 /* Adds the words of a text. */
 void host_add_words(struct arguments *a, const char *words);
 
+/* Ticks of a line of /proc/PID/stat: in the program, in the operating system. 0 or -1. */
+int host_ticks(const char *line, double *user, double *system);
+
+/* The operating system's share of the ticks between two looks. */
+double host_share(const double user[2], const double system[2]);
+
 /* Waits for a child to its end, at most `limit` seconds. Its exit status, -1, or EXIT_SIGNAL. */
 int host_wait(pid_t pid, double limit);
 
-/* Runs as lines "load,side,run,per_cpu_s,per_s". 0, or -1 after saying why. */
+/* Runs as lines "load,side,run,per_cpu_s,per_s,system". 0, or -1 after saying why. */
 int host_runs_write(const struct host *h, const char *path);
 int host_runs_read(struct host *h, const char *path);
 

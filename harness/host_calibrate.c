@@ -12,9 +12,9 @@
 
 static const struct {
 	const char *name, *of;
-} kernels[] = {{"sort", "program"},	{"text", "program"},  {"lookup", "program"},
-	       {"dispatch", "program"}, {"calls", "program"}, {"syscall", "system"},
-	       {"file", "system"},	{"socket", "system"}, {"switch", "system"}};
+} kernels[] = {{"sort", "program"},  {"text", "program"},  {"lookup", "program"}, {"json", "program"},
+	       {"sql", "program"},   {"regex", "program"}, {"syscall", "system"}, {"file", "system"},
+	       {"socket", "system"}, {"switch", "system"}};
 
 const char *host_kernel(int i, const char **of)
 {

@@ -171,6 +171,13 @@ static pid_t start_server(const struct host *h, const struct host_load *l, const
 	return pid;
 }
 
+double host_share(const double user[2], const double system[2])
+{
+	double all = user[1] - user[0] + system[1] - system[0];
+
+	return all > 0 ? (system[1] - system[0]) / all : 0;
+}
+
 /* Seconds that a process and all threads it ever had were on a CPU; -1: it has ended. */
 static double cpu_seconds(pid_t pid)
 {
@@ -180,6 +187,28 @@ static double cpu_seconds(pid_t pid)
 	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t))
 		return -1;
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int host_ticks(const char *line, double *user, double *system)
+{
+	const char *p = strchr(line, ')');
+
+	return p && sscanf(p, ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lf %lf", user, system) == 2
+		       ? 0
+		       : -1;
+}
+
+/* The same of a process. */
+static void ticks(pid_t pid, double *user, double *system)
+{
+	char path[64], *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	line = read_file(path, NULL);
+	*user = *system = 0;
+	if (line)
+		host_ticks(line, user, system);
+	free(line);
 }
 
 /* The client once, with these words; *per_s gets its throughput. 0 or an exit code, said why. */
@@ -224,7 +253,7 @@ int host_native(const struct host *h, struct host_load *l, int repeat)
 {
 	char dir[PATH_LEN + 64], root[PATH_LEN], work[128];
 	int port = free_port(), err = l->in_root ? unpack(l, root) : 0;
-	double before, after, per_s;
+	double before, after, per_s, user[2], system[2];
 	pid_t server;
 
 	if (err)
@@ -244,15 +273,17 @@ int host_native(const struct host *h, struct host_load *l, int repeat)
 	err = run_client(h, l, root, port, dir, l->warm, &per_s);
 	for (int i = 0; i < repeat && !err && l->n_native < HOST_MAX_RUNS; i++) {
 		before = cpu_seconds(server);
+		ticks(server, &user[0], &system[0]);
 		err = run_client(h, l, root, port, dir, work, &per_s);
 		after = cpu_seconds(server);
+		ticks(server, &user[1], &system[1]);
 		if (!err && (before < 0 || after <= before)) {
 			complain("the native server of %s has ended; see %s/server.log", l->name, dir);
 			err = EXIT_FAIL;
 		}
 		if (!err)
-			l->native[l->n_native++] =
-				(struct host_run){(double)l->operations / (after - before), per_s};
+			l->native[l->n_native++] = (struct host_run){(double)l->operations / (after - before),
+								     per_s, host_share(user, system)};
 	}
 	proc_end(server, 20);
 	return err;

@@ -43,6 +43,24 @@ static bool row(struct table *t, const struct host_load *l, bool per_cpu_s)
 	return holds;
 }
 
+/* How much of the server's time is the operating system's: it says whether the two sides do the same work. */
+static void system_row(struct table *t, const struct host_load *l)
+{
+	double v[HOST_MAX_RUNS], median;
+
+	for (int i = 0; i < l->n_native; i++)
+		v[i] = l->native[i].system;
+	host_spread(v, l->n_native, &median);
+	table_cell(t, PLAIN, "%s", l->name);
+	table_cell(t, PLAIN, "of it in the system, %%");
+	table_cell(t, PLAIN, "%.0f", median * 100);
+	table_cell(t, PLAIN, "%d", l->n_native);
+	table_cell(t, PLAIN, "-");
+	table_cell(t, PLAIN, "%.0f", l->simulated.system * 100);
+	table_cell(t, PLAIN, "-");
+	table_cell(t, PLAIN, "(not judged)");
+}
+
 int host_report(const struct host *h)
 {
 	static const char *heads[] = {"load",	  "figure",    "native", "runs",
@@ -58,6 +76,7 @@ int host_report(const struct host *h)
 		if (!l->n_native || l->simulated.per_cpu_s <= 0)
 			continue;
 		missed += !row(&t, l, true);
+		system_row(&t, l);
 		row(&t, l, false);
 	}
 	table_print(&t);
@@ -70,16 +89,16 @@ int host_runs_write(const struct host *h, const char *path)
 	struct text t = {0};
 	int err;
 
-	text_add(&t, "load,side,run,per_cpu_s,per_s\n");
+	text_add(&t, "load,side,run,per_cpu_s,per_s,system\n");
 	for (int i = 0; i < HOST_LOADS; i++) {
 		const struct host_load *l = &h->loads[i];
 
 		for (int k = 0; k < l->n_native; k++)
-			text_add(&t, "%s,native,%d,%.3f,%.3f\n", l->name, k + 1, l->native[k].per_cpu_s,
-				 l->native[k].per_s);
+			text_add(&t, "%s,native,%d,%.3f,%.3f,%.3f\n", l->name, k + 1, l->native[k].per_cpu_s,
+				 l->native[k].per_s, l->native[k].system);
 		if (l->simulated.per_cpu_s > 0)
-			text_add(&t, "%s,simulated,1,%.3f,%.3f\n", l->name, l->simulated.per_cpu_s,
-				 l->simulated.per_s);
+			text_add(&t, "%s,simulated,1,%.3f,%.3f,%.3f\n", l->name, l->simulated.per_cpu_s,
+				 l->simulated.per_s, l->simulated.system);
 	}
 	err = write_file(path, t.s, t.len, 0644);
 	text_free(&t);
@@ -94,7 +113,8 @@ static int read_run(struct host *h, const char *line)
 	char load[16], side[16], end;
 	struct host_run r;
 
-	if (sscanf(line, "%15[^,],%15[^,],%*d,%lf,%lf%c", load, side, &r.per_cpu_s, &r.per_s, &end) != 4 ||
+	if (sscanf(line, "%15[^,],%15[^,],%*d,%lf,%lf,%lf%c", load, side, &r.per_cpu_s, &r.per_s, &r.system,
+		   &end) != 5 ||
 	    r.per_cpu_s <= 0 || r.per_s <= 0)
 		return -1;
 	for (int i = 0; i < HOST_LOADS; i++) {
@@ -126,7 +146,7 @@ int host_runs_read(struct host *h, const char *path)
 		if (!number++ && !strncmp(line, "load,", 5))
 			continue;
 		if (read_run(h, line)) {
-			complain("%s:%d: want a line 'load,native|simulated,run,per_cpu_s,per_s' as "
+			complain("%s:%d: want a line 'load,native|simulated,run,per_cpu_s,per_s,system' as "
 				 "results/host/runs.csv has them",
 				 path, number);
 			free(text);

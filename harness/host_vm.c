@@ -200,7 +200,8 @@ int host_simulate(const struct host *h, struct host_load *l)
 	struct host_vm vm = {.name = l->name, .root = l->root, .ram_mib = l->ram_mib};
 	struct host_phase phase = {0};
 	char client[512], work[128], *log;
-	int err;
+	double user[2] = {0}, system[2] = {0};
+	int err, n = 0;
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -220,7 +221,9 @@ int host_simulate(const struct host *h, struct host_load *l)
 		 "}\n"
 		 "load %s\n"
 		 "tmmark model on || fail tmmark\n"
-		 "tmmark begin measured\nload %s\ntmmark end\ncat /tm/load.log >/dev/ttyS1\n",
+		 "ticks() { { printf '@@ticks '; cat /proc/$server/stat; } >>/tm/ticks; }\n"
+		 "ticks\ntmmark begin measured\nload %s\ntmmark end\nticks\ncat /tm/load.log /tm/ticks "
+		 ">/dev/ttyS1\n",
 		 l->in_root ? "" : "tmload ", client, l->warm, work);
 	vm.script = script.s;
 	err = host_vm_run(h, &vm);
@@ -232,6 +235,9 @@ int host_simulate(const struct host *h, struct host_load *l)
 	log = read_file(in_dir(&vm, "results.log"), NULL);
 	l->simulated.per_cpu_s = (double)l->operations / phase.busy_ns * 1e9;
 	l->simulated.per_s = log ? host_throughput(l, log) : 0;
+	for (char *at = log; at && n < 2 && (at = strstr(at, "@@ticks ")); n++, at++)
+		host_ticks(at, &user[n], &system[n]);
+	l->simulated.system = n == 2 ? host_share(user, system) : 0;
 	free(log);
 	if (l->simulated.per_s > 0)
 		return 0;

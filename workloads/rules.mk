@@ -23,4 +23,4 @@ TMLOOP_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard workloads/tmloop
 PROGRAMS   += $(BUILD)/bin/tmloop
 $(BUILD)/bin/tmloop: $(TMLOOP_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ -pthread
+	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ -ljansson -lsqlite3 -lm -pthread

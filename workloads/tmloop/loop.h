@@ -3,8 +3,8 @@
  * instructions, the machine says how long they take. It runs unmodified on a machine and in a simulated guest.
  *
  *   main.c    options, the measurement
- *   user.c    code of programs: sorting, text, a hash table, an interpreter
- *   calls.c   more code than the first-level instruction cache holds
+ *   user.c    code of programs: sorting, text, a hash table
+ *   library.c the same: a JSON library, an SQL engine, regular expressions
  *   system.c  code of the operating system: system calls, the page cache, loopback TCP, a switch of threads
  */
 #ifndef TMLOOP_LOOP_H
@@ -13,13 +13,14 @@
 #include <stdint.h>
 
 /* Each does so many operations, and returns what keeps the compiler from leaving them out; UINT64_MAX: failed, errno says why. */
-uint64_t loop_sort(uint64_t n);	    /* a heap sort of 1,024 random numbers */
-uint64_t loop_text(uint64_t n);	    /* a number and a word printed to a line and read back */
-uint64_t loop_lookup(uint64_t n);   /* a key of 16 to 27 bytes looked up among 1,024 */
-uint64_t loop_dispatch(uint64_t n); /* 4,096 instructions of an interpreter, each an indirect jump */
-uint64_t loop_calls(uint64_t n);    /* 1,024 calls through pointers, to functions of 256 KiB in all */
-uint64_t loop_syscall(uint64_t n);  /* getppid */
-uint64_t loop_file(uint64_t n);	    /* 512 bytes written to and read from a file in memory */
+uint64_t loop_sort(uint64_t n);	   /* a heap sort of 1,024 random numbers */
+uint64_t loop_text(uint64_t n);	   /* a number and a word printed to a line and read back */
+uint64_t loop_lookup(uint64_t n);  /* a key of 16 to 27 bytes looked up among 1,024 */
+uint64_t loop_json(uint64_t n);	   /* a document of 2 KiB read and written */
+uint64_t loop_sql(uint64_t n);	   /* a query of 256 rows in memory parsed, planned and executed */
+uint64_t loop_regex(uint64_t n);   /* a line of a log matched with six groups */
+uint64_t loop_syscall(uint64_t n); /* getppid */
+uint64_t loop_file(uint64_t n);	   /* 512 bytes written to and read from a file in memory */
 uint64_t loop_socket(uint64_t n); /* 64 bytes and 512 bytes back over loopback TCP, both ends in one thread */
 uint64_t
 loop_switch(uint64_t n); /* 64 bytes and back between two threads of one CPU, each waiting in epoll */

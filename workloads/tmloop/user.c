@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SORTED = 1024, KEYS = 1024, BUCKETS = 1024, PROGRAM = 4096 };
+enum { SORTED = 1024, KEYS = 1024, BUCKETS = 1024 };
 
 /* Lets the heap's element at i sink among the first n. */
 static void sink(uint32_t *v, unsigned int i, unsigned int n)
@@ -114,49 +114,4 @@ uint64_t loop_lookup(uint64_t n)
 		sum += (uint64_t)(e - entries);
 	}
 	return sum;
-}
-
-uint64_t loop_dispatch(uint64_t n)
-{
-	static unsigned char program[PROGRAM];
-	static uint64_t memory[256];
-	uint64_t state = 4, a = 1, b = 2;
-
-	if (!program[0] && !program[1])
-		for (int i = 0; i < PROGRAM; i++)
-			program[i] = (unsigned char)(loop_random(&state) >> 3);
-	while (n--) {
-		for (int i = 0; i < PROGRAM; i++) {
-			unsigned char operand = (unsigned char)(program[i] >> 3);
-
-			switch (program[i] & 7) {
-			case 0:
-				a += b;
-				break;
-			case 1:
-				b ^= a << (operand & 7);
-				break;
-			case 2:
-				memory[operand] = a;
-				break;
-			case 3:
-				a = memory[operand];
-				break;
-			case 4:
-				if (a & 16)
-					b++;
-				break;
-			case 5:
-				b = b * 5 + operand;
-				break;
-			case 6:
-				memory[b & 255] += a;
-				break;
-			default:
-				a = (a >> 7) ^ b;
-				break;
-			}
-		}
-	}
-	return a + b;
 }
