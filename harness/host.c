@@ -88,7 +88,7 @@ static int make_profile(struct host *h)
 	char path[PATH_LEN + 32];
 	int err;
 
-	if (host_instruction_ns(&h->cal, NULL) <= 0) {
+	if (host_instruction_ns(&h->cal, "system") <= 0) {
 		if (host_profile_write(h, false))
 			return EXIT_FAIL;
 		err = host_count(h);
@@ -175,7 +175,7 @@ int command_host(int argc, char **argv)
 		return EXIT_FAIL;
 	if (!runs) {
 		/* A calibration that is complete needs no VM. */
-		bool vm = !profile_only || host_instruction_ns(&h.cal, NULL) <= 0;
+		bool vm = !profile_only || host_instruction_ns(&h.cal, "system") <= 0;
 
 		if (vm && (check_files(&h, !profile_only) ||
 			   qemu_version(h.qemu, "with --qemu", version, sizeof(version)) ||

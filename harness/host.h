@@ -102,7 +102,7 @@ int host_calibration_read(struct host_calibration *c, const char *path);
 int host_fit(const double *bytes, const double *ns, int n, double l2_ways, double llc_ways,
 	     struct host_caches *out);
 
-/* ns per instruction of the kernels of one kind ("program", "system") or of both alike (NULL); 0: not measured. */
+/* Mean of the ns per instruction of the kernels of one kind ("program", "system"); 0: not measured. */
 double host_instruction_ns(const struct host_calibration *c, const char *of);
 
 /* Writes the profile, and prints its measured keys. 0, or -1 after saying why. */

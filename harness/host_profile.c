@@ -73,19 +73,19 @@ static int fit(const struct host_calibration *c, struct host_caches *out)
 static int make_keys(const struct host_calibration *c, struct keys *k)
 {
 	struct host_caches caches;
-	double ns = host_instruction_ns(c, NULL);
+	double ns = host_instruction_ns(c, "program"), system_ns = host_instruction_ns(c, "system");
 
 	if (fit(c, &caches)) {
 		complain("the calibration has no latency curve (chase-4096 and so on, l2_ways, llc_ways) "
 			 "that caches explain");
 		return -1;
 	}
-	if (ns > 0)
-		add(k, "ns_per_instruction", ns,
-		    "[M] tmloop: mean of programs' %.3f and the system's %.3f, without their cache misses",
-		    host_instruction_ns(c, "program"), host_instruction_ns(c, "system"));
-	else
-		add(k, "ns_per_instruction", DRAFT_NS, "[D] a draft, for counting instructions");
+	add(k, "ns_per_instruction", ns > 0 ? ns : DRAFT_NS, "%s",
+	    ns > 0 ? "[M] tmloop: mean of the programs' kernels, without their cache misses"
+		   : "[D] a draft, for counting instructions");
+	if (system_ns > 0)
+		add(k, "system_ns_per_instruction", system_ns,
+		    "[M] tmloop: mean of the system's kernels, likewise");
 	add(k, "l1_kib", caches.l1_kib,
 	    "[M] tmprobe, chase: the caches that fit the curve best (%.0f %% error)", caches.error * 100);
 	add(k, "l2_kib", caches.l2_kib, "[M] as l1_kib");
@@ -138,11 +138,15 @@ static void write_keys(struct text *t, char *template, const struct keys *k)
 		    !strcmp(name, "name"))
 			continue;
 		key = find(k, name);
-		if (key)
-			text_add(t, "; %s\n%s = %.5g\n", key->source, name, key->value);
-		else
+		if (!key)
 			text_add(t, "%s%s = %s\n", defaults ? "" : "; [D]\n", name, value);
+		else
+			text_add(t, "; %s\n%s = %.5g\n", key->source, name, key->value);
 		defaults = !key;
+		/* No other profile has this one. */
+		key = strcmp(name, "ns_per_instruction") ? NULL : find(k, "system_ns_per_instruction");
+		if (key)
+			text_add(t, "; %s\n%s = %.5g\n", key->source, key->name, key->value);
 	}
 }
 

@@ -66,33 +66,43 @@ static struct vcpu *attach(unsigned int index)
  * The two callbacks that guest code makes all the time have nothing but their usual way in them: what happens rarely is
  * a function of its own, called last, so that no register need be saved on the usual way.
  */
-static __attribute__((noinline, cold)) void first_block(unsigned int index, uintptr_t instructions)
+static __attribute__((noinline, cold)) void first_block(unsigned int index, uintptr_t instructions,
+							uint64_t each_ps)
 {
 	struct vcpu *v = attach(index);
 
 	v->n.instructions += instructions;
-	v->actor->time_ps += instructions * machine.instruction_ps;
+	v->actor->time_ps += instructions * each_ps;
 	sched_yield_token(v->actor);
 }
 
 /* A vCPU without a token has no limit yet: its time is never below. */
-static void on_block(unsigned int index, void *data)
+static inline void count_block(unsigned int index, uintptr_t instructions, uint64_t each_ps)
 {
 	struct vcpu *v = machine.vcpu[index];
-	uintptr_t instructions = (uintptr_t)data;
 	struct actor *a;
 	uint64_t t;
 
 	if (__builtin_expect(!v, 0)) {
-		first_block(index, instructions);
+		first_block(index, instructions, each_ps);
 		return;
 	}
 	a = v->actor;
 	v->n.instructions += instructions;
-	t = a->time_ps + instructions * machine.instruction_ps;
+	t = a->time_ps + instructions * each_ps;
 	a->time_ps = t;
 	if (__builtin_expect(t >= a->limit_ps, 0))
 		sched_yield_token(a);
+}
+
+static void on_block(unsigned int index, void *data)
+{
+	count_block(index, (uintptr_t)data, machine.instruction_ps);
+}
+
+static void on_system_block(unsigned int index, void *data)
+{
+	count_block(index, (uintptr_t)data, machine.system_instruction_ps);
 }
 
 /* An access that the L1 filter does not answer. */
@@ -204,7 +214,9 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	size_t n = qemu_plugin_tb_n_insns(tb);
 
-	qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, (void *)n);
+	/* Systems have the upper half of the addresses. */
+	qemu_plugin_register_vcpu_tb_exec_cb(tb, qemu_plugin_tb_vaddr(tb) >> 63 ? on_system_block : on_block,
+					     QEMU_PLUGIN_CB_NO_REGS, (void *)n);
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		unsigned char bytes[MAX_INSN];

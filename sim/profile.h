@@ -50,7 +50,9 @@ struct disk_profile {
 struct profile {
 	char name[64];
 	double ns_per_instruction;
-	double fast_ns_per_instruction; /* the same in fast-forward (model off), where memory is free */
+	double system_ns_per_instruction; /* the guest's operating system's (addresses in the upper half); 0: as
+					     programs'. The one key that a file need not have */
+	double fast_ns_per_instruction;	  /* the same in fast-forward (model off), where memory is free */
 	double quantum_ns;
 	double l1_kib;
 	double l2_kib;

@@ -31,10 +31,14 @@ int machine_init(void)
 void machine_model(bool on)
 {
 	const struct profile *p = &machine.profile;
+	double system_ns =
+		p->system_ns_per_instruction > 0 ? p->system_ns_per_instruction : p->ns_per_instruction;
 
 	machine.model_on = on;
 	machine.instruction_ps =
 		(uint64_t)((on ? p->ns_per_instruction : p->fast_ns_per_instruction) * 1000 + 0.5);
+	machine.system_instruction_ps =
+		(uint64_t)((on ? system_ns : p->fast_ns_per_instruction) * 1000 + 0.5);
 }
 
 struct vcpu *vcpu_get(unsigned int index)

@@ -49,7 +49,7 @@ struct vcpu {
 /* Configuration shared by all vCPUs; set once, at start. */
 struct machine {
 	struct profile profile;
-	uint64_t instruction_ps, l2_hit_ps, llc_hit_ps;
+	uint64_t instruction_ps, system_instruction_ps, l2_hit_ps, llc_hit_ps;
 	bool model_on; /* off: fast-forward, memory costs nothing */
 	struct cache llc;
 	struct tier tier[TIER_COUNT];

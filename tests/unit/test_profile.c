@@ -37,6 +37,7 @@ static void shipped_profile(void **state)
 	assert_string_equal(p.name, "optane-100");
 	assert_true(p.tier[TIER_PMEM].random_ns == 305.0);
 	assert_true(p.tier[TIER_DRAM].sequential_ns == 81.4);
+	assert_true(p.system_ns_per_instruction == 0); /* not there: as programs' */
 	assert_int_equal(profile_set(&p, "llc_kib", "8192", err, sizeof(err)), 0);
 	assert_true(p.llc_kib == 8192);
 }

@@ -13,12 +13,14 @@
 #include <stdint.h>
 
 /* Each does so many operations, and returns what keeps the compiler from leaving them out; UINT64_MAX: failed, errno says why. */
-uint64_t loop_sort(uint64_t n);	   /* a heap sort of 1,024 random numbers */
-uint64_t loop_text(uint64_t n);	   /* a number and a word printed to a line and read back */
-uint64_t loop_lookup(uint64_t n);  /* a key of 16 to 27 bytes looked up among 1,024 */
-uint64_t loop_json(uint64_t n);	   /* a document of 2 KiB read and written */
-uint64_t loop_sql(uint64_t n);	   /* a query of 256 rows in memory parsed, planned and executed */
-uint64_t loop_regex(uint64_t n);   /* a line of a log matched with six groups */
+uint64_t loop_sort(uint64_t n);	  /* a heap sort of 1,024 random numbers */
+uint64_t loop_text(uint64_t n);	  /* a number and a word printed to a line and read back */
+uint64_t loop_lookup(uint64_t n); /* a key of 16 to 27 bytes looked up among 1,024 */
+uint64_t loop_json(uint64_t n);	  /* one of 64 documents read and written */
+uint64_t loop_sql(uint64_t n);	  /* a statement parsed, planned and executed on 64 rows in memory */
+uint64_t loop_regex(uint64_t n);  /* a line of a log matched with six groups */
+uint64_t
+loop_mixed(uint64_t n); /* one of text, json, lookup, sql and regex: none finds its code in the L1i */
 uint64_t loop_syscall(uint64_t n); /* getppid */
 uint64_t loop_file(uint64_t n);	   /* 512 bytes written to and read from a file in memory */
 uint64_t loop_socket(uint64_t n); /* 64 bytes and 512 bytes back over loopback TCP, both ends in one thread */

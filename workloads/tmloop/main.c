@@ -17,11 +17,12 @@ static const struct kernel {
 	uint64_t (*run)(uint64_t n);
 	uint64_t operations;
 } kernels[] = {
-	{"sort", "program", loop_sort, 8},	   {"text", "program", loop_text, 1000},
-	{"lookup", "program", loop_lookup, 5000},  {"json", "program", loop_json, 12},
-	{"sql", "program", loop_sql, 8},	   {"regex", "program", loop_regex, 200},
-	{"syscall", "system", loop_syscall, 4000}, {"file", "system", loop_file, 600},
-	{"socket", "system", loop_socket, 60},	   {"switch", "system", loop_switch, 60},
+	{"sort", "program", loop_sort, 8},	  {"text", "program", loop_text, 1000},
+	{"lookup", "program", loop_lookup, 5000}, {"json", "program", loop_json, 50},
+	{"sql", "program", loop_sql, 20},	  {"regex", "program", loop_regex, 100},
+	{"mixed", "program", loop_mixed, 12},	  {"syscall", "system", loop_syscall, 4000},
+	{"file", "system", loop_file, 600},	  {"socket", "system", loop_socket, 60},
+	{"switch", "system", loop_switch, 60},
 };
 
 static void help(void)

@@ -30,7 +30,8 @@ static void sink(uint32_t *v, unsigned int i, unsigned int n)
 uint64_t loop_sort(uint64_t n)
 {
 	static uint32_t v[SORTED];
-	uint64_t state = 1, sum = 0;
+	static uint64_t state = 1;
+	uint64_t sum = 0;
 
 	while (n--) {
 		for (int i = 0; i < SORTED; i++)
@@ -52,7 +53,8 @@ uint64_t loop_sort(uint64_t n)
 uint64_t loop_text(uint64_t n)
 {
 	static const char *const words[] = {"get", "set", "select", "where", "between", "order", "a", "id"};
-	uint64_t state = 2, sum = 0;
+	static uint64_t state = 2;
+	uint64_t sum = 0;
 
 	while (n--) {
 		char line[96], *at;
@@ -92,7 +94,8 @@ uint64_t loop_lookup(uint64_t n)
 	static struct entry entries[KEYS], *bucket[BUCKETS];
 	static char asked[KEYS][32];
 	static bool filled;
-	uint64_t state = 3, sum = 0;
+	static uint64_t state = 3;
+	uint64_t sum = 0;
 
 	for (unsigned int i = 0; !filled && i < KEYS; i++) {
 		struct entry *e = &entries[i];
