@@ -43,9 +43,9 @@ struct host_caches {
 
 /* One measured part of a load. */
 struct host_run {
-	double per_cpu_s; /* operations per second of the server's CPU time */
-	double per_s;	  /* operations per second, by the client's clock */
-	double system;	  /* share of the server's CPU time in the operating system, sampled; 0..1 */
+	double per_cpu_s; /* operations per second of CPU time: the server's, together with the client's if on one CPU */
+	double per_s;  /* operations per second, by the client's clock */
+	double system; /* share of the server's CPU time in the operating system, sampled; 0..1 */
 };
 
 /* The same load on both sides. */
@@ -72,6 +72,7 @@ struct host {
 	char plugin[PATH_LEN], profile[PATH_LEN], out[PATH_LEN];
 	int64_t rounds, timeout;
 	bool realtime, progress; /* realtime: chrt may be used */
+	int client_cpu;		 /* the server's is 0 */
 	struct host_calibration cal;
 	struct host_load *loads; /* HOST_LOADS */
 };
@@ -98,7 +99,10 @@ int host_count(struct host *h);
 int host_calibration_write(const struct host_calibration *c, const char *path);
 int host_calibration_read(struct host_calibration *c, const char *path);
 
-/* The latency curve of n working sets: which caches, with these ways, show it. 0, or -1 with fewer than 8 points. */
+/*
+ * The latency curve of n working sets: which caches, with these ways, show it. KiB of the L1 and the L2 that are known are in *out,
+ * 0: to be found too. 0, or -1 with fewer than 8 points.
+ */
 int host_fit(const double *bytes, const double *ns, int n, double l2_ways, double llc_ways,
 	     struct host_caches *out);
 
@@ -133,13 +137,13 @@ struct host_vm {
 /* Runs it to its end. 0, or an exit code after saying why. */
 int host_vm_run(const struct host *h, struct host_vm *vm);
 
-/* What vCPU 0 did in a phase. */
+/* What vCPUs did in a phase. */
 struct host_phase {
 	double instructions, busy_ns, stall_ns;
 };
 
-/* A phase of an ended VM's statistics. 0, or -1 after saying that there is none. */
-int host_vm_phase(const struct host_vm *vm, const char *name, struct host_phase *out);
+/* A phase of an ended VM's statistics: of the first vCPU or of all. 0, or -1 after saying that there is none. */
+int host_vm_phase(const struct host_vm *vm, const char *name, bool first, struct host_phase *out);
 
 /* Real-time priority in front of a command, where it may be had: chrt's words. */
 void host_add_priority(const struct host *h, struct arguments *a);

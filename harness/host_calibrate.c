@@ -1,7 +1,7 @@
 /*
  * Figures of a calibration: chase-BYTES (ns), latency-OP (ns), bandwidth-OP (GB/s, one thread): tmprobe on the host;
  * loop-KERNEL (ns of CPU time per operation): tmloop on the host; instructions-KERNEL and stall-KERNEL (per operation, ns):
- * tmloop in a VM; simulated-BYTES (ns): tmprobe's chase there; l2_ways, llc_ways: as the CPU says.
+ * tmloop in a VM; simulated-BYTES (ns): tmprobe's chase there; l1_kib, l2_kib (0: not known), l2_ways, llc_ways: as the CPU says.
  */
 #include "harness/host.h"
 #include "harness/proc.h"
@@ -14,7 +14,7 @@ static const struct {
 	const char *name, *of;
 } kernels[] = {{"sort", "program"}, {"text", "program"},  {"lookup", "program"}, {"json", "program"},
 	       {"sql", "program"},  {"regex", "program"}, {"mixed", "program"},	 {"syscall", "system"},
-	       {"file", "system"},  {"socket", "system"}, {"switch", "system"}};
+	       {"file", "system"},  {"socket", "system"}, {"switch", "system"},	 {"wake", "two CPUs"}};
 
 const char *host_kernel(int i, const char **of)
 {
@@ -136,18 +136,31 @@ static int take(struct host *h, bool priority, const char *program, const char *
 	return EXIT_FAIL;
 }
 
-/* A cache's ways as the CPU says, `otherwise` when it does not. */
-static double ways(int index, double otherwise)
+/* What the CPU says of a cache ("ways_of_associativity", "size" in KiB), 0 when it does not or it is out of range. */
+static double cache_fact(int index, const char *what, double min, double max)
 {
 	char path[96], *text;
 	double n;
 
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu0/cache/index%d/ways_of_associativity",
-		 index);
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, what);
 	text = read_file(path, NULL);
 	n = text ? atof(text) : 0;
 	free(text);
-	return n >= 1 && n <= 16 ? n : otherwise;
+	return n >= min && n <= max ? n : 0;
+}
+
+/* Private caches are as large as the CPU says; what there is of the last level others have a say in. 0 or -1. */
+static int add_facts(struct host_calibration *c)
+{
+	double l2_ways = cache_fact(2, "ways_of_associativity", 1, 16),
+	       llc_ways = cache_fact(3, "ways_of_associativity", 1, 16);
+
+	return host_add(c, "l1_kib", cache_fact(0, "size", 4, 1024)) ||
+			       host_add(c, "l2_kib", cache_fact(2, "size", 16, 65536)) ||
+			       host_add(c, "l2_ways", l2_ways > 0 ? l2_ways : 8) ||
+			       host_add(c, "llc_ways", llc_ways > 0 ? llc_ways : 16)
+		       ? -1
+		       : 0;
 }
 
 int host_measure(struct host *h)
@@ -161,7 +174,7 @@ int host_measure(struct host *h)
 			 "--dram --threads 1 --region 64M --test bandwidth --time 150 --warmup 10 --format "
 			 "csv");
 	if (!err && !host_get(&h->cal, "l2_ways"))
-		err = host_add(&h->cal, "l2_ways", ways(2, 8)) || host_add(&h->cal, "llc_ways", ways(3, 16));
+		err = add_facts(&h->cal);
 	return err ? err : take(h, true, "tmloop", "--cpu 1 --rounds 20");
 }
 
@@ -192,7 +205,7 @@ int host_count(struct host *h)
 		line = text ? strstr(text, name) : NULL;
 		if (line)
 			operations = atof(line + strlen(name));
-		if (operations <= 0 || host_vm_phase(&vm, host_kernel(i, &of), &phase)) {
+		if (operations <= 0 || host_vm_phase(&vm, host_kernel(i, &of), false, &phase)) {
 			complain("tmloop's %s did not run in the VM; its logs are in %s", host_kernel(i, &of),
 				 vm.dir);
 			free(text);

@@ -2,7 +2,7 @@
  * A working set of s bytes is read in an order that repeats (tmprobe's chase). Its lines fall on the sets of a physically indexed
  * cache at random, and with least-recently-used replacement a set that holds one line too many holds none of them when
  * it is their turn. So a cache of c bytes and w ways answers P(X <= w - 1), X Poisson with mean w s / c. The L1 is indexed
- * by virtual address: all or nothing. Sizes are tried; the latencies that go with them are the least squares of relative errors.
+ * by virtual address: all or nothing. Sizes that are not known are tried; the latencies that go with them are the least squares of relative errors.
  */
 #include "harness/host.h"
 
@@ -89,12 +89,15 @@ static bool latencies(const double *bytes, const double *ns, int n, double l2_wa
 int host_fit(const double *bytes, const double *ns, int n, double l2_ways, double llc_ways,
 	     struct host_caches *out)
 {
+	const struct host_caches known = *out;
+
 	out->error = INFINITY;
 	if (n < 8)
 		return -1;
-	for (double l1 = 16; l1 <= 128; l1 *= 2)
-		for (double l2 = 256; l2 <= 4096; l2 *= 2)
-			for (double llc = 512; llc <= 65536; llc *= 1.25992104989487) {
+	for (double l1 = known.l1_kib ? known.l1_kib : 16; l1 <= 1024; l1 = known.l1_kib ? INFINITY : l1 * 2)
+		for (double l2 = known.l2_kib ? known.l2_kib : 256; l2 <= 65536;
+		     l2 = known.l2_kib ? INFINITY : l2 * 2)
+			for (double llc = 512; llc <= 131072; llc *= 1.25992104989487) {
 				struct host_caches c = {
 					.l1_kib = l1, .l2_kib = l2, .llc_kib = round(llc / 64) * 64};
 

@@ -1,5 +1,5 @@
 /*
- * A load on the host: the server on the first CPU, the client on the second, both from what the guest has where the host has it not.
+ * A load on the host: the server on the first CPU, the client on the second (or there too), both from what the guest has where the host has it not.
  * What the server used is its process's CPU clock, which no other program's turn is in, and which the ended
  * threads of the server are in. Everything listens on the loopback interface only.
  */
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -17,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SERVER_CPU, CLIENT_CPU };
+enum { SERVER_CPU };
 
 void host_add_priority(const struct host *h, struct arguments *a)
 {
@@ -178,6 +179,16 @@ double host_share(const double user[2], const double system[2])
 	return all > 0 ? (system[1] - system[0]) / all : 0;
 }
 
+/* CPU seconds of all clients that have ended. */
+static double children_seconds(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_CHILDREN, &u);
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
 /* Seconds that a process and all threads it ever had were on a CPU; -1: it has ended. */
 static double cpu_seconds(pid_t pid)
 {
@@ -217,7 +228,7 @@ static int run_client(const struct host *h, const struct host_load *l, const cha
 {
 	char log[PATH_LEN + 128], tmload[PATH_LEN], text[512];
 	struct arguments a = {0};
-	struct spawn s = {.out = log, .err = log, .cpu = CLIENT_CPU};
+	struct spawn s = {.out = log, .err = log, .cpu = h->client_cpu};
 	char *output;
 	pid_t pid;
 	int err;
@@ -253,7 +264,7 @@ int host_native(const struct host *h, struct host_load *l, int repeat)
 {
 	char dir[PATH_LEN + 64], root[PATH_LEN], work[128];
 	int port = free_port(), err = l->in_root ? unpack(l, root) : 0;
-	double before, after, per_s, user[2], system[2];
+	double before, after, children, per_s, user[2], system[2];
 	pid_t server;
 
 	if (err)
@@ -273,6 +284,7 @@ int host_native(const struct host *h, struct host_load *l, int repeat)
 	err = run_client(h, l, root, port, dir, l->warm, &per_s);
 	for (int i = 0; i < repeat && !err && l->n_native < HOST_MAX_RUNS; i++) {
 		before = cpu_seconds(server);
+		children = children_seconds();
 		ticks(server, &user[0], &system[0]);
 		err = run_client(h, l, root, port, dir, work, &per_s);
 		after = cpu_seconds(server);
@@ -281,6 +293,8 @@ int host_native(const struct host *h, struct host_load *l, int repeat)
 			complain("the native server of %s has ended; see %s/server.log", l->name, dir);
 			err = EXIT_FAIL;
 		}
+		if (!h->client_cpu)
+			after += children_seconds() - children;
 		if (!err)
 			l->native[l->n_native++] = (struct host_run){(double)l->operations / (after - before),
 								     per_s, host_share(user, system)};

@@ -66,6 +66,7 @@ static int fit(const struct host_calibration *c, struct host_caches *out)
 		bytes[n] = b;
 		ns[n++] = fmax(host_median(c, name), 0);
 	}
+	*out = (struct host_caches){.l1_kib = host_median(c, "l1_kib"), .l2_kib = host_median(c, "l2_kib")};
 	return host_fit(bytes, ns, n, host_median(c, "l2_ways"), host_median(c, "llc_ways"), out);
 }
 
@@ -86,16 +87,18 @@ static int make_keys(const struct host_calibration *c, struct keys *k)
 	if (system_ns > 0)
 		add(k, "system_ns_per_instruction", system_ns,
 		    "[M] tmloop: mean of the system's kernels, likewise");
-	add(k, "l1_kib", caches.l1_kib,
-	    "[M] tmprobe, chase: the caches that fit the curve best (%.0f %% error)", caches.error * 100);
-	add(k, "l2_kib", caches.l2_kib, "[M] as l1_kib");
+	add(k, "l1_kib", caches.l1_kib, "%s",
+	    host_median(c, "l1_kib") > 0 ? "[C] as the CPU says" : "[M] as l2_hit_ns");
+	add(k, "l2_kib", caches.l2_kib, "%s",
+	    host_median(c, "l2_kib") > 0 ? "[C] as the CPU says" : "[M] as l2_hit_ns");
 	add(k, "l2_ways", host_median(c, "l2_ways"), "[C] as the CPU says");
 	add(k, "l2_hit_ns", caches.l2_ns,
-	    "[M] as l1_kib; behind an L1 hit, with the TLB misses of 4 KiB pages");
-	add(k, "llc_kib", caches.llc_kib, "[M] as l1_kib: what other users of the machine leave of it");
+	    "[M] tmprobe, chase: what fits the curve best (%.0f %% error); with TLB misses of 4 KiB pages",
+	    caches.error * 100);
+	add(k, "llc_kib", caches.llc_kib, "[M] as l2_hit_ns: what other users of the machine leave of it");
 	add(k, "llc_ways", host_median(c, "llc_ways"), "[C] as the CPU says");
-	add(k, "llc_hit_ns", caches.llc_ns, "[M] as l1_kib");
-	add(k, "dram_random_ns", caches.dram_ns, "[M] as l1_kib");
+	add(k, "llc_hit_ns", caches.llc_ns, "[M] as l2_hit_ns");
+	add(k, "dram_random_ns", caches.dram_ns, "[M] as l2_hit_ns");
 	add(k, "dram_sequential_ns", caches.dram_ns,
 	    "[D] as random: the prefetcher, which cannot be turned off, hides what a row buffer saves");
 	add_figure(k, c, "dram_nt_ns", "latency-ntstore", 0, "ntstore and a fence");

@@ -22,14 +22,17 @@ static double native(const struct host_load *l, bool per_cpu_s, double *spread)
 }
 
 /* One line of the table. Whether the figure is within the bound. */
-static bool row(struct table *t, const struct host_load *l, bool per_cpu_s)
+static bool row(const struct host *h, struct table *t, const struct host_load *l, bool per_cpu_s)
 {
 	double spread, want = native(l, per_cpu_s, &spread),
 		       got = per_cpu_s ? l->simulated.per_cpu_s : l->simulated.per_s;
 	bool holds = fabs(got / want - 1) <= BOUND;
 
 	table_cell(t, PLAIN, "%s", l->name);
-	table_cell(t, PLAIN, "%s per %s", l->unit, per_cpu_s ? "server CPU s" : "s");
+	table_cell(t, PLAIN, "%s per %s", l->unit,
+		   !per_cpu_s	   ? "s"
+		   : h->client_cpu ? "server CPU s"
+				   : "CPU s");
 	table_cell(t, PLAIN, "%.*f", want < 10000 ? 1 : 0, want);
 	table_cell(t, PLAIN, "%d", l->n_native);
 	table_cell(t, PLAIN, "%.0f", spread * 100);
@@ -52,7 +55,7 @@ static void system_row(struct table *t, const struct host_load *l)
 		v[i] = l->native[i].system;
 	host_spread(v, l->n_native, &median);
 	table_cell(t, PLAIN, "%s", l->name);
-	table_cell(t, PLAIN, "of it in the system, %%");
+	table_cell(t, PLAIN, "of the server's in the system, %%");
 	table_cell(t, PLAIN, "%.0f", median * 100);
 	table_cell(t, PLAIN, "%d", l->n_native);
 	table_cell(t, PLAIN, "-");
@@ -75,9 +78,9 @@ int host_report(const struct host *h)
 
 		if (!l->n_native || l->simulated.per_cpu_s <= 0)
 			continue;
-		missed += !row(&t, l, true);
+		missed += !row(h, &t, l, true);
 		system_row(&t, l);
-		row(&t, l, false);
+		row(h, &t, l, false);
 	}
 	table_print(&t);
 	printf("\n%d outside the bound\n", missed);

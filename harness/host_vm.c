@@ -170,7 +170,7 @@ int host_vm_run(const struct host *h, struct host_vm *vm)
 	return 0;
 }
 
-int host_vm_phase(const struct host_vm *vm, const char *name, struct host_phase *out)
+int host_vm_phase(const struct host_vm *vm, const char *name, bool first, struct host_phase *out)
 {
 	char *log = read_file(in_dir(vm, "stats.jsonl"), NULL), *save = NULL;
 	int err = -1;
@@ -178,12 +178,18 @@ int host_vm_phase(const struct host_vm *vm, const char *name, struct host_phase 
 	for (char *line = log ? strtok_r(log, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
 		json_t *event = json_loads(line, 0, NULL);
 		const char *found = json_string_value(json_object_get(event, "name"));
-		json_t *vcpu = json_array_get(json_object_get(event, "vcpus"), 0);
+		json_t *vcpu;
+		size_t i;
 
-		if (found && !strcmp(found, name) && vcpu) {
-			out->instructions = json_number_value(json_object_get(vcpu, "instructions"));
-			out->busy_ns = json_number_value(json_object_get(vcpu, "busy_ns"));
-			out->stall_ns = json_number_value(json_object_get(vcpu, "stall_ns"));
+		json_array_foreach(json_object_get(event, "vcpus"), i, vcpu)
+		{
+			if (!found || strcmp(found, name) != 0 || (first && i))
+				continue;
+			if (!i)
+				*out = (struct host_phase){0};
+			out->instructions += json_number_value(json_object_get(vcpu, "instructions"));
+			out->busy_ns += json_number_value(json_object_get(vcpu, "busy_ns"));
+			out->stall_ns += json_number_value(json_object_get(vcpu, "stall_ns"));
 			err = 0;
 		}
 		json_decref(event);
@@ -217,20 +223,20 @@ int host_simulate(const struct host *h, struct host_load *l)
 			 "\tkill -0 $server || { cat /tm/server.log; fail server; }\n\tsleep 0.1\ndone\n",
 			 l->socket);
 	text_add(&script,
-		 "load() { taskset -c 1 %s%s \"$@\" >/tm/load.log 2>&1 || { cat /tm/load.log; fail load; }; "
+		 "load() { taskset -c %d %s%s \"$@\" >/tm/load.log 2>&1 || { cat /tm/load.log; fail load; }; "
 		 "}\n"
 		 "load %s\n"
 		 "tmmark model on || fail tmmark\n"
 		 "ticks() { { printf '@@ticks '; cat /proc/$server/stat; } >>/tm/ticks; }\n"
 		 "ticks\ntmmark begin measured\nload %s\ntmmark end\nticks\ncat /tm/load.log /tm/ticks "
 		 ">/dev/ttyS1\n",
-		 l->in_root ? "" : "tmload ", client, l->warm, work);
+		 h->client_cpu, l->in_root ? "" : "tmload ", client, l->warm, work);
 	vm.script = script.s;
 	err = host_vm_run(h, &vm);
 	text_free(&script);
 	if (err)
 		return err;
-	if (host_vm_phase(&vm, "measured", &phase) || phase.busy_ns <= 0)
+	if (host_vm_phase(&vm, "measured", h->client_cpu != 0, &phase) || phase.busy_ns <= 0)
 		return EXIT_FAIL;
 	log = read_file(in_dir(&vm, "results.log"), NULL);
 	l->simulated.per_cpu_s = (double)l->operations / phase.busy_ns * 1e9;

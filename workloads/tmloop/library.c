@@ -8,32 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* SQLite loads extensions by these; nothing here does, and a static program cannot. */
-void *dlopen(const char *path, int flags);
-void *dlsym(void *handle, const char *name);
-char *dlerror(void);
-int dlclose(void *handle);
-
-void *dlopen(const char *path, int flags)
-{
-	return NULL;
-}
-
-void *dlsym(void *handle, const char *name)
-{
-	return NULL;
-}
-
-char *dlerror(void)
-{
-	return NULL;
-}
-
-int dlclose(void *handle)
-{
-	return -1;
-}
-
 enum { DOCUMENTS = 64, ROWS = 64, LINES = 256 };
 
 /* A random document of some 10 to 40 values. */

@@ -25,7 +25,8 @@ uint64_t loop_syscall(uint64_t n); /* getppid */
 uint64_t loop_file(uint64_t n);	   /* 512 bytes written to and read from a file in memory */
 uint64_t loop_socket(uint64_t n); /* 64 bytes and 512 bytes back over loopback TCP, both ends in one thread */
 uint64_t
-loop_switch(uint64_t n); /* 64 bytes and back between two threads of one CPU, each waiting in epoll */
+loop_switch(uint64_t n);	/* 64 bytes and back between two threads of one CPU, each waiting in epoll */
+uint64_t loop_wake(uint64_t n); /* the same between two CPUs: each wakes the other */
 
 /* Pseudo-random numbers, the same everywhere. */
 static inline uint64_t loop_random(uint64_t *state)

@@ -22,7 +22,7 @@ static const struct kernel {
 	{"sql", "program", loop_sql, 20},	  {"regex", "program", loop_regex, 100},
 	{"mixed", "program", loop_mixed, 12},	  {"syscall", "system", loop_syscall, 4000},
 	{"file", "system", loop_file, 600},	  {"socket", "system", loop_socket, 60},
-	{"switch", "system", loop_switch, 60},
+	{"switch", "system", loop_switch, 60},	  {"wake", "two CPUs", loop_wake, 60},
 };
 
 static void help(void)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -112,7 +113,8 @@ static void *answer(void *arg)
 	return NULL;
 }
 
-uint64_t loop_switch(uint64_t n)
+/* 64 bytes and back; the answering thread runs on CPU `other`, -1: where this one does. */
+static uint64_t ping(uint64_t n, int other)
 {
 	char data[REQUEST] = {1};
 	pthread_t thread;
@@ -124,10 +126,27 @@ uint64_t loop_switch(uint64_t n)
 	poll = make_poll(end[0]);
 	if (poll < 0 || pthread_create(&thread, NULL, answer, &end[1]))
 		return UINT64_MAX;
+	if (other >= 0) {
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		CPU_SET((size_t)other, &set);
+		pthread_setaffinity_np(thread, sizeof(set), &set);
+	}
 	while (n-- && well)
 		well = write(end[0], data, REQUEST) == REQUEST && !wait_and_read(poll, end[0], data, REQUEST);
 	close(end[0]);
 	close(poll);
 	pthread_join(thread, NULL);
 	return well ? (uint64_t)data[0] : UINT64_MAX;
+}
+
+uint64_t loop_switch(uint64_t n)
+{
+	return ping(n, -1);
+}
+
+uint64_t loop_wake(uint64_t n)
+{
+	return ping(n, sched_getcpu() ? 0 : 1);
 }
