@@ -31,7 +31,8 @@ static int select_loads(struct host *h, const char *list)
 			h->loads[i].selected = known = true;
 		}
 		if (!known) {
-			complain("--load %s: '%.*s' is none of: redis sysbench", list, (int)len, p);
+			complain("--load %s: '%.*s' is none of: redis sysbench redis-1cpu sysbench-1cpu",
+				 list, (int)len, p);
 			return EXIT_USAGE;
 		}
 	}
@@ -126,10 +127,10 @@ int command_host(int argc, char **argv)
 	static struct host h = {.rounds = 5, .timeout = 600, .loads = host_loads};
 	const char *load = NULL, *profile = "build/this-host.conf", *out = "results/host",
 		   *calibration = NULL, *runs = NULL, *progress = "auto";
-	const char *placement = "apart";
 	bool enforce = false, profile_only = false;
 	const struct option table[] = {
-		{"load", OPT_TEXT, &load, "NAME,...", "only these of redis,sysbench", 0, 0},
+		{"load", OPT_TEXT, &load, "NAME,...", "only these of redis,sysbench,redis-1cpu,sysbench-1cpu",
+		 0, 0},
 		{"rounds", OPT_INT, &h.rounds, "N",
 		 "native rounds of calibration and loads; medians count (5)", 1, 20},
 		{"profile", OPT_TEXT, &profile, "FILE", "profile to write (build/this-host.conf)", 0, 0},
@@ -138,8 +139,6 @@ int command_host(int argc, char **argv)
 		 "calibration.csv of an earlier run: measure nothing for it", 0, 0},
 		{"runs", OPT_TEXT, &runs, "FILE", "runs.csv of an earlier run: compare again, run nothing", 0,
 		 0},
-		{"placement", OPT_CHOICE, &placement, "apart|together",
-		 "server and client on two CPUs or on one", 0, 0},
 		{"timeout", OPT_INT, &h.timeout, "S", "real time that one VM or client may take (600)", 1,
 		 100000},
 		{"qemu", OPT_TEXT, &h.qemu, "PROGRAM", "QEMU to run ($TMBENCH_QEMU, else qemu-system-x86_64)",
@@ -170,7 +169,6 @@ int command_host(int argc, char **argv)
 	root_path(h.profile, profile);
 	root_path(h.plugin, "build/lib/libtmsim.so");
 	root_path(h.out, out);
-	h.client_cpu = !strcmp(placement, "apart");
 	h.progress = !strcmp(progress, "always") || (!strcmp(progress, "auto") && isatty(2));
 	h.qemu = h.qemu ? h.qemu : getenv("TMBENCH_QEMU") ? getenv("TMBENCH_QEMU") : "qemu-system-x86_64";
 	if (runs && host_runs_read(&h, runs))

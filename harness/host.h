@@ -19,7 +19,7 @@
 
 #include <sys/types.h>
 
-enum { HOST_MAX_VALUES = 64, HOST_MAX_FIGURES = 96, HOST_MAX_RUNS = 64, HOST_LOADS = 2 };
+enum { HOST_MAX_VALUES = 64, HOST_MAX_FIGURES = 96, HOST_MAX_RUNS = 64, HOST_LOADS = 4 };
 
 /* One figure that was measured several times. */
 struct host_figure {
@@ -62,6 +62,7 @@ struct host_load {
 	const char *socket; /* there when the server is ready; NULL: the client waits */
 	const char *totals; /* throughput is the first number in the client's output behind this */
 	int64_t operations, divide, ram_mib;
+	int client_cpu; /* the server's is 0 */
 	bool selected;
 	struct host_run native[HOST_MAX_RUNS], simulated;
 	int n_native;
@@ -72,7 +73,6 @@ struct host {
 	char plugin[PATH_LEN], profile[PATH_LEN], out[PATH_LEN];
 	int64_t rounds, timeout;
 	bool realtime, progress; /* realtime: chrt may be used */
-	int client_cpu;		 /* the server's is 0 */
 	struct host_calibration cal;
 	struct host_load *loads; /* HOST_LOADS */
 };

@@ -80,8 +80,7 @@ static int unpack(const struct host_load *l, char *dir)
 	int err;
 
 	root_path(image, l->root);
-	snprintf(path, sizeof(path), "build/this-host/%s", l->name);
-	root_path(dir, path);
+	root_path(dir, "build/this-host/root");
 	snprintf(stamp, sizeof(stamp), "%s.stamp", dir);
 	if (stat(image, &of_image)) {
 		complain("%s is missing; run `%s`", image, l->made);
@@ -228,7 +227,7 @@ static int run_client(const struct host *h, const struct host_load *l, const cha
 {
 	char log[PATH_LEN + 128], tmload[PATH_LEN], text[512];
 	struct arguments a = {0};
-	struct spawn s = {.out = log, .err = log, .cpu = h->client_cpu};
+	struct spawn s = {.out = log, .err = log, .cpu = l->client_cpu};
 	char *output;
 	pid_t pid;
 	int err;
@@ -293,7 +292,7 @@ int host_native(const struct host *h, struct host_load *l, int repeat)
 			complain("the native server of %s has ended; see %s/server.log", l->name, dir);
 			err = EXIT_FAIL;
 		}
-		if (!h->client_cpu)
+		if (!l->client_cpu)
 			after += children_seconds() - children;
 		if (!err)
 			l->native[l->n_native++] = (struct host_run){(double)l->operations / (after - before),

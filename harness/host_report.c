@@ -22,7 +22,7 @@ static double native(const struct host_load *l, bool per_cpu_s, double *spread)
 }
 
 /* One line of the table. Whether the figure is within the bound. */
-static bool row(const struct host *h, struct table *t, const struct host_load *l, bool per_cpu_s)
+static bool row(struct table *t, const struct host_load *l, bool per_cpu_s)
 {
 	double spread, want = native(l, per_cpu_s, &spread),
 		       got = per_cpu_s ? l->simulated.per_cpu_s : l->simulated.per_s;
@@ -31,7 +31,7 @@ static bool row(const struct host *h, struct table *t, const struct host_load *l
 	table_cell(t, PLAIN, "%s", l->name);
 	table_cell(t, PLAIN, "%s per %s", l->unit,
 		   !per_cpu_s	   ? "s"
-		   : h->client_cpu ? "server CPU s"
+		   : l->client_cpu ? "server CPU s"
 				   : "CPU s");
 	table_cell(t, PLAIN, "%.*f", want < 10000 ? 1 : 0, want);
 	table_cell(t, PLAIN, "%d", l->n_native);
@@ -78,9 +78,9 @@ int host_report(const struct host *h)
 
 		if (!l->n_native || l->simulated.per_cpu_s <= 0)
 			continue;
-		missed += !row(h, &t, l, true);
+		missed += !row(&t, l, true);
 		system_row(&t, l);
-		row(h, &t, l, false);
+		row(&t, l, false);
 	}
 	table_print(&t);
 	printf("\n%d outside the bound\n", missed);

@@ -230,13 +230,13 @@ int host_simulate(const struct host *h, struct host_load *l)
 		 "ticks() { { printf '@@ticks '; cat /proc/$server/stat; } >>/tm/ticks; }\n"
 		 "ticks\ntmmark begin measured\nload %s\ntmmark end\nticks\ncat /tm/load.log /tm/ticks "
 		 ">/dev/ttyS1\n",
-		 h->client_cpu, l->in_root ? "" : "tmload ", client, l->warm, work);
+		 l->client_cpu, l->in_root ? "" : "tmload ", client, l->warm, work);
 	vm.script = script.s;
 	err = host_vm_run(h, &vm);
 	text_free(&script);
 	if (err)
 		return err;
-	if (host_vm_phase(&vm, "measured", h->client_cpu != 0, &phase) || phase.busy_ns <= 0)
+	if (host_vm_phase(&vm, "measured", l->client_cpu != 0, &phase) || phase.busy_ns <= 0)
 		return EXIT_FAIL;
 	log = read_file(in_dir(&vm, "results.log"), NULL);
 	l->simulated.per_cpu_s = (double)l->operations / phase.busy_ns * 1e9;
