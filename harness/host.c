@@ -188,5 +188,6 @@ int command_host(int argc, char **argv)
 			return code;
 		printf("\n");
 	}
-	return host_report(&h) && enforce ? EXIT_MISSED : EXIT_OK;
+	code = host_report(&h);
+	return code < 0 ? EXIT_FAIL : code && enforce ? EXIT_MISSED : EXIT_OK;
 }

@@ -21,6 +21,9 @@
 
 enum { HOST_MAX_VALUES = 64, HOST_MAX_FIGURES = 96, HOST_MAX_RUNS = 64, HOST_LOADS = 4 };
 
+/* Both sides run like this where the host permits it: other programs then take no turns. */
+#define HOST_PRIORITY "chrt --rr 10"
+
 /* One figure that was measured several times. */
 struct host_figure {
 	char name[40];
@@ -164,7 +167,7 @@ int host_wait(pid_t pid, double limit);
 int host_runs_write(const struct host *h, const char *path);
 int host_runs_read(struct host *h, const char *path);
 
-/* Prints the comparison. How many loads are outside the bound. */
+/* Prints the comparison. How many loads are outside the bound, -1 after saying that there is none. */
 int host_report(const struct host *h);
 
 #endif

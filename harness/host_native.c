@@ -23,7 +23,7 @@ enum { SERVER_CPU };
 void host_add_priority(const struct host *h, struct arguments *a)
 {
 	if (h->realtime)
-		host_add_words(a, "chrt --rr 10");
+		host_add_words(a, HOST_PRIORITY);
 }
 
 void host_add_words(struct arguments *a, const char *words)

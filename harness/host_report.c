@@ -82,6 +82,10 @@ int host_report(const struct host *h)
 		system_row(&t, l);
 		row(&t, l, false);
 	}
+	if (t.n == t.columns) {
+		complain("no load was measured on both sides");
+		return -1;
+	}
 	table_print(&t);
 	printf("\n%d outside the bound\n", missed);
 	return missed;

@@ -214,16 +214,19 @@ int host_simulate(const struct host *h, struct host_load *l)
 	snprintf(client, sizeof(client), l->client, 5001);
 	snprintf(work, sizeof(work), l->work, (long long)(l->operations / l->divide));
 #pragma GCC diagnostic pop
+	text_add(&script, "priority='%s'\n", h->realtime ? HOST_PRIORITY : "");
 	if (l->socket)
 		text_add(&script, "install -d -o mysql -g mysql /run/mysqld\n");
-	text_add(&script, "taskset -c 0 %s --port 5001 >/tm/server.log 2>&1 &\nserver=$!\n", l->server);
+	text_add(&script, "taskset -c 0 $priority %s --port 5001 >/tm/server.log 2>&1 &\nserver=$!\n",
+		 l->server);
 	if (l->socket)
 		text_add(&script,
 			 "until [ -S %s ]; do\n"
 			 "\tkill -0 $server || { cat /tm/server.log; fail server; }\n\tsleep 0.1\ndone\n",
 			 l->socket);
 	text_add(&script,
-		 "load() { taskset -c %d %s%s \"$@\" >/tm/load.log 2>&1 || { cat /tm/load.log; fail load; }; "
+		 "load() { taskset -c %d $priority %s%s \"$@\" >/tm/load.log 2>&1 || { cat /tm/load.log; "
+		 "fail load; }; "
 		 "}\n"
 		 "load %s\n"
 		 "tmmark model on || fail tmmark\n"
