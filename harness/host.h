@@ -1,6 +1,6 @@
 /*
- * tmbench host (make validate-host): a profile of this machine, made from tmprobe and a CPU loop alone, and then the same loads on
- * the machine and in a simulated VM with that profile, side by side.
+ * tmbench host (make validate-host): a profile of this machine, made from tmprobe and a CPU loop alone, and then the same
+ * loads on the machine and in a simulated VM with that profile, side by side.
  *
  *   host.c            the command: what is done in which order, exit status
  *   host_calibrate.c  tmprobe and tmloop on the host, and how many instructions tmloop's kernels are
@@ -103,8 +103,8 @@ int host_calibration_write(const struct host_calibration *c, const char *path);
 int host_calibration_read(struct host_calibration *c, const char *path);
 
 /*
- * The latency curve of n working sets: which caches, with these ways, show it. KiB of the L1 and the L2 that are known are in *out,
- * 0: to be found too. 0, or -1 with fewer than 8 points.
+ * The latency curve of n working sets: which caches, with these ways, show it. KiB of the L1 and the L2 that are known
+ * are in *out, 0: to be found too. 0, or -1 with fewer than 8 points.
  */
 int host_fit(const double *bytes, const double *ns, int n, double l2_ways, double llc_ways,
 	     struct host_caches *out);

@@ -1,7 +1,8 @@
 /*
  * Figures of a calibration: chase-BYTES (ns), latency-OP (ns), bandwidth-OP (GB/s, one thread): tmprobe on the host;
  * loop-KERNEL (ns of CPU time per operation): tmloop on the host; instructions-KERNEL and stall-KERNEL (per operation, ns):
- * tmloop in a VM; simulated-BYTES (ns): tmprobe's chase there; l1_kib, l2_kib (0: not known), l2_ways, llc_ways: as the CPU says.
+ * tmloop in a VM; simulated-BYTES (ns): tmprobe's chase there; l1_kib, l2_kib (0: not known), l2_ways, llc_ways: as the
+ * CPU says.
  */
 #include "harness/host.h"
 #include "harness/proc.h"

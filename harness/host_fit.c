@@ -1,8 +1,9 @@
 /*
- * A working set of s bytes is read in an order that repeats (tmprobe's chase). Its lines fall on the sets of a physically indexed
- * cache at random, and with least-recently-used replacement a set that holds one line too many holds none of them when
- * it is their turn. So a cache of c bytes and w ways answers P(X <= w - 1), X Poisson with mean w s / c. The L1 is indexed
- * by virtual address: all or nothing. Sizes that are not known are tried; the latencies that go with them are the least squares of relative errors.
+ * A working set of s bytes is read in an order that repeats (tmprobe's chase). Its lines fall on the sets of a physically
+ * indexed cache at random, and with least-recently-used replacement a set that holds one line too many holds none of them
+ * when it is their turn. So a cache of c bytes and w ways answers P(X <= w - 1), X Poisson with mean w s / c. The L1 is
+ * indexed by virtual address: all or nothing. Sizes that are not known are tried; the latencies that go with them are the
+ * least squares of relative errors.
  */
 #include "harness/host.h"
 

@@ -1,6 +1,7 @@
 /*
- * The loads: tmbench speed's, with the server on one CPU and the client on another, and with both on one CPU. On the host a CPU that
- * wakes another sends an interrupt, which the hypervisor below it makes expensive; in a simulated VM it costs its instructions.
+ * The loads: tmbench speed's, with the server on one CPU and the client on another, and with both on one CPU. On the
+ * host a CPU that wakes another sends an interrupt, which the hypervisor below it makes expensive; in a simulated VM it
+ * costs its instructions.
  */
 #include "harness/host.h"
 

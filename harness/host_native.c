@@ -1,7 +1,7 @@
 /*
- * A load on the host: the server on the first CPU, the client on the second (or there too), both from what the guest has where the host has it not.
- * What the server used is its process's CPU clock, which no other program's turn is in, and which the ended
- * threads of the server are in. Everything listens on the loopback interface only.
+ * A load on the host: the server on the first CPU, the client on the second (or there too). Programs that the host has not
+ * run in a chroot of the guest's image. What the server used is its process's CPU clock, which no other program's turn is
+ * in, and which the server's ended threads are in. Everything listens on the loopback interface only.
  */
 #include "harness/host.h"
 #include "harness/proc.h"

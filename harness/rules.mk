@@ -34,7 +34,7 @@ gate: all guest
 bench-sim: all guest guest-mysql
 	$(BUILD)/bin/tmbench speed $(SPEED_OPTIONS)
 
-## validate-host: a profile of this machine (build/this-host.conf), then Redis and sysbench native and simulated (HOST_OPTIONS=--enforce)
+## validate-host: a profile of this machine, then Redis and sysbench native and simulated (HOST_OPTIONS=--enforce)
 .PHONY: validate-host
 validate-host: all guest guest-mysql
 	$(BUILD)/bin/tmbench host $(HOST_OPTIONS)

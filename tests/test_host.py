@@ -1,4 +1,4 @@
-"""tmbench host: what a calibration becomes, when two throughputs are the same, and what it says when it cannot. Nothing is timed."""
+"""tmbench host: what a calibration becomes, when two throughputs are the same, what it says when it cannot. Nothing is timed."""
 import configparser
 import os
 import re
@@ -21,7 +21,7 @@ def chase(size, l1=32, l2=1024, llc=8192):
 
 
 def calibration(path, **more):
-    """Measured figures of a machine that is known: programs' instructions take 0.1 ns, the system's 0.5, after 10 ns of stalls."""
+    """Figures of a machine that is known: programs' instructions take 0.1 ns, the system's 0.5, after 10 ns of stalls."""
     figures = {f"chase-{1 << k}": chase(1 << k) for k in range(12, 27)}
     figures |= {"latency-ntstore": 90, "latency-clwb": 60, "bandwidth-read": 12, "bandwidth-ntstore": 8, "bandwidth-clwb": 4,
                 "l1_kib": 32, "l2_kib": 1024, "l2_ways": 8, "llc_ways": 16}
@@ -39,8 +39,8 @@ def host(*args, **env):
 
 def profile(tmp_path, **figures):
     """The profile that a calibration gives."""
-    done = host("--profile-only", "--calibration", calibration(tmp_path / "calibration.csv", **figures), "--profile", tmp_path / "p.conf",
-                "--out", tmp_path / "out")
+    measured = calibration(tmp_path / "calibration.csv", **figures)
+    done = host("--profile-only", "--calibration", measured, "--profile", tmp_path / "p.conf", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     ini = configparser.ConfigParser(inline_comment_prefixes=None)
     ini.read(tmp_path / "p.conf")
@@ -79,8 +79,8 @@ def test_every_key_says_where_it_is_from(tmp_path):
 
 def test_the_simulator_takes_the_profile(tmp_path):
     profile(tmp_path)
-    check = [str(REPO / "build/bin/tmsim"), "run", "--dry-run", "--quiet", "--profile", str(tmp_path / "p.conf"), "--", "qemu-system-x86_64",
-             "-machine", "q35", "-display", "none"]
+    check = [str(REPO / "build/bin/tmsim"), "run", "--dry-run", "--quiet", "--profile", str(tmp_path / "p.conf"), "--",
+             "qemu-system-x86_64", "-machine", "q35", "-display", "none"]
     done = subprocess.run(check, capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr
     (tmp_path / "p.conf").write_text((tmp_path / "p.conf").read_text().replace("system_ns_per_instruction", "system_ns"))
@@ -116,7 +116,8 @@ def runs(tmp_path, native, simulated, load="redis"):
     """A file of runs: pairs of operations per CPU second and per second."""
     lines = [f"{load},native,{i + 1},{v},{v * 0.98},0.8" for i, v in enumerate(native)]
     path = tmp_path / "runs.csv"
-    path.write_text("\n".join(["load,side,run,per_cpu_s,per_s,system", *lines, f"{load},simulated,1,{simulated},{simulated * 0.5},0.7", ""]))
+    lines.append(f"{load},simulated,1,{simulated},{simulated * 0.5},0.7")
+    path.write_text("\n".join(["load,side,run,per_cpu_s,per_s,system", *lines, ""]))
     return path
 
 
@@ -150,7 +151,8 @@ def test_a_side_without_runs_is_no_result(tmp_path):
     assert done.stderr.startswith("tmbench: no load was measured on both sides") and len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("line", ["redis,native,1,5", "redis,native,1,5,x,0", "redis,both,1,5,5,0", "postgres,native,1,5,5,0", "redis,native,1,-5,5,0"])
+@pytest.mark.parametrize("line", ["redis,native,1,5", "redis,native,1,5,x,0", "redis,both,1,5,5,0", "postgres,native,1,5,5,0",
+                                  "redis,native,1,-5,5,0"])
 def test_runs_that_are_none(tmp_path, line):
     (tmp_path / "r.csv").write_text("load,side,run,per_cpu_s,per_s,system\n" + line + "\n")
     done = host("--runs", tmp_path / "r.csv")
@@ -206,6 +208,7 @@ def test_tmloop_usage(args):
 
 @pytest.mark.parametrize("value", ["0", "1K", "many", "4Q"])
 def test_tmprobe_warm(value):
-    done = subprocess.run([str(REPO / "build/bin/tmprobe"), "--dram", "--warm", value], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([str(REPO / "build/bin/tmprobe"), "--dram", "--warm", value], capture_output=True, text=True,
+                          timeout=20)
     assert done.returncode == 2
     assert done.stderr == f"tmprobe: --warm {value}: want a size from 4K, such as 64M\n"

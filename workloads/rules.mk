@@ -18,8 +18,8 @@ $(BUILD)/bin/tmprobe: $(TMPROBE_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
 
-# tmloop: what instructions cost, natively and in a simulated guest. Static: the same instructions in both. (No warning: SQLite would
-# load extensions by dlopen, which a static program cannot; nothing here does.)
+# tmloop: what instructions cost, natively and in a simulated guest. Static: the same instructions in both. (No warning:
+# SQLite would load extensions by dlopen, which a static program cannot; nothing here does.)
 TMLOOP_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard workloads/tmloop/*.c))) $(BUILD)/obj/sim/mark.o
 PROGRAMS   += $(BUILD)/bin/tmloop
 $(BUILD)/bin/tmloop: $(TMLOOP_OBJ)

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-/* Each does so many operations, and returns what keeps the compiler from leaving them out; UINT64_MAX: failed, errno says why. */
+/* Each does so many operations, and returns what keeps the compiler from leaving them out; UINT64_MAX: failed, see errno. */
 uint64_t loop_sort(uint64_t n);	  /* a heap sort of 1,024 random numbers */
 uint64_t loop_text(uint64_t n);	  /* a number and a word printed to a line and read back */
 uint64_t loop_lookup(uint64_t n); /* a key of 16 to 27 bytes looked up among 1,024 */
