@@ -112,6 +112,9 @@ static int run(struct host *h, bool calibrate, bool loads)
 	}
 	h->realtime = proc_run(&(struct spawn){.argv = (char *[]){"chrt", "--rr", "10", "true", NULL},
 					       .cpu = -1}) == 0;
+	if (!h->realtime)
+		fprintf(stderr, "tmbench: without real-time priority (chrt), other programs take turns: "
+				"expect more spread\n");
 	err = calibrate || loads ? measure_all(h, calibrate, loads) : 0;
 	if (!err)
 		err = make_profile(h);
@@ -184,6 +187,8 @@ int command_host(int argc, char **argv)
 			   qemu_takes_plugins(h.qemu)))
 			return EXIT_FAIL;
 		code = run(&h, !calibration, !profile_only);
+		if (code == EXIT_SIGNAL)
+			complain("interrupted");
 		if (code || profile_only)
 			return code;
 		printf("\n");

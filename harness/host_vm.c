@@ -148,10 +148,8 @@ int host_vm_run(const struct host *h, struct host_vm *vm)
 	}
 	err = host_wait(pid, (double)h->timeout);
 	unlink(in_dir(vm, "initrd"));
-	if (err == EXIT_SIGNAL) {
-		complain("interrupted");
+	if (err == EXIT_SIGNAL)
 		return err;
-	}
 	results = read_file(in_dir(vm, "results.log"), NULL);
 	ended = !err && results && strstr(results, "@@exit 0");
 	free(results);
