@@ -7,7 +7,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -204,14 +206,21 @@ def test_quota_that_pmem_cannot_hold_is_refused(redis):
 
 
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="changing the user needs root and setpriv")
-def test_quota_without_userfaultfd(programs, tmp_path):
+def test_quota_without_userfaultfd(request):
     with open("/proc/sys/vm/unprivileged_userfaultfd") as f:
         if f.read().strip() != "0" or os.access("/dev/userfaultfd", os.F_OK) and os.stat("/dev/userfaultfd").st_mode & 0o7:
             pytest.skip("userfaultfd is for everybody here")
     code = "import sys; x = bytearray(8 << 20); print('ready', flush=True); sys.stdin.read(1)"
-    with subprocess.Popen(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", TIERMEM, "run", "--pmem",
+    # Where everybody can read it: this tree may be somebody's own.
+    place = Path(tempfile.mkdtemp(prefix="tm-test-"))
+    request.addfinalizer(lambda: shutil.rmtree(place))
+    place.chmod(0o755)
+    shutil.copy(TIERMEM, place)
+    shutil.copy(TIERMEM.parent.parent / "lib/libtiermem-preload.so", place)
+    with subprocess.Popen(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", place / "tiermem", "run", "--pmem",
                            "memfd:512M", "--", "/usr/bin/python3", "-c", code], text=True, stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/") as child:
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
+                          env={**os.environ, "TIERMEM_PRELOAD": str(place / "libtiermem-preload.so")}) as child:
         assert child.stdout.readline() == "ready\n", child.stderr.read()
         done = tiermem("quota", child.pid, "1M")
         assert done.returncode == 1 and "userfaultfd is denied" in done.stderr and "cannot shrink" in done.stderr
