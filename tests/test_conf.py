@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -123,14 +124,14 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("text", ODD)
+@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
 def test_odd_but_fine(programs, tmp_path, text):
     conf = write(tmp_path, text)
     for done in (run(conf, "--", programs / "malloc_rules"), preload(conf, programs / "malloc_rules")):
         assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
 
 
-@pytest.mark.parametrize("text,line,says", BAD)
+@pytest.mark.parametrize("text,line,says", BAD, ids=range(len(BAD)))
 def test_bad_files(tmp_path, text, line, says):
     conf = write(tmp_path, text)
     done = run(conf, "--", "/bin/echo", "ran")
@@ -184,10 +185,14 @@ def test_two_listed_programs_and_one_device(programs, tmp_path):
     assert preload(conf, programs / "fill_memory", "1000").stderr == ""
 
 
-def test_the_real_ld_so_preload(programs, tmp_path):
+def test_the_real_ld_so_preload(programs, tmp_path, request):
     """In a mount namespace of its own: every process of the shell below has the library, as the files in /etc say."""
     if os.getuid() != 0:
         pytest.skip("a mount namespace needs root")
+    place = tempfile.mkdtemp(prefix="tm-test-")  # where everybody can read it: this tree may be somebody's own
+    request.addfinalizer(lambda: shutil.rmtree(place))
+    os.chmod(place, 0o755)
+    library = shutil.copy(LIBRARY, place)
     shutil.copy(programs / "fill_memory", tmp_path / "privileged")
     os.chown(tmp_path / "privileged", 65534, 65534)
     os.chmod(tmp_path / "privileged", 0o4755)
@@ -196,7 +201,7 @@ def test_the_real_ld_so_preload(programs, tmp_path):
     mount = f"mount -t tmpfs none {tmp_path / 'o'} && cd {tmp_path / 'o'} && mkdir u w && " \
             "mount -t overlay -o lowerdir=/etc,upperdir=$PWD/u,workdir=$PWD/w overlay /etc"
     script = f"mkdir {tmp_path / 'o'} && {mount} || exit 77; cp {tmp_path}/tiermem.conf /etc/ && " \
-             f"echo {LIBRARY} >/etc/ld.so.preload && cd / || exit 77; " \
+             f"echo {library} >/etc/ld.so.preload && cd / || exit 77; " \
              f"{tmp_path}/privileged 1000; test ! -e {tmp_path}/stats.json || echo managed; " \
              f"redis-cli --version; ls -l {tmp_path}/stats.json | wc -l; {programs}/fill_memory 20000"
     done = subprocess.run(["unshare", "-m", "/bin/sh", "-c", script], text=True, capture_output=True, env=CLEAN)
