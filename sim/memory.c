@@ -6,6 +6,7 @@
 #include "sim/memory.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +30,13 @@ enum { MAX_BLOCKS = 64, MAX_PMEM = 8 };
 
 bool memory_api_is_physical;
 
-static struct block blocks[MAX_BLOCKS];
-static unsigned int n_blocks;
-static uint32_t next_line = 1;
+/* One listing of the blocks. It is never changed: another vCPU may be reading it. */
+struct listing {
+	unsigned int n;
+	struct block block[MAX_BLOCKS];
+};
+
+static struct listing none, *listed = &none;
 static struct {
 	const char *id;
 	bool found;
@@ -73,20 +78,21 @@ static int add_block(void *rb, void *opaque)
 	static void *(*host_addr)(void *);
 	static uint64_t (*used_length)(void *);
 	static const char *(*idstr)(void *);
-	struct block *b = &blocks[n_blocks];
+	struct listing *l = opaque;
+	struct block *b = &l->block[l->n];
 
 	if (!host_addr) {
 		*(void **)&host_addr = dlsym(RTLD_DEFAULT, "qemu_ram_get_host_addr");
 		*(void **)&used_length = dlsym(RTLD_DEFAULT, "qemu_ram_get_used_length");
 		*(void **)&idstr = dlsym(RTLD_DEFAULT, "qemu_ram_get_idstr");
 	}
-	if (n_blocks == MAX_BLOCKS || !host_addr || !used_length || !idstr)
+	if (l->n == MAX_BLOCKS || !host_addr || !used_length || !idstr)
 		return 1;
 	b->start = (uintptr_t)host_addr(rb);
 	b->end = b->start + used_length(rb);
 	b->name = idstr(rb);
 	b->tier = is_pmem(b->name) ? TIER_PMEM : TIER_DRAM;
-	n_blocks++;
+	l->n++;
 	return 0;
 }
 
@@ -98,35 +104,39 @@ static int larger_first(const void *a, const void *b)
 	return sx < sy ? 1 : sx > sy ? -1 : strcmp(x->name, y->name);
 }
 
-/* Lists QEMU's RAM blocks again: some come late (ROMs, video). */
+/* Lists QEMU's RAM blocks again: some come late (ROMs, video), so a few times. */
 static void list_blocks(void)
 {
 	static int (*foreach)(int (*)(void *, void *), void *);
+	struct listing *l = calloc(1, sizeof(*l));
+	uint32_t next_line = 1;
 
 	if (!foreach)
 		*(void **)&foreach = dlsym(RTLD_DEFAULT, "qemu_ram_foreach_block");
-	if (!foreach) {
-		fprintf(stderr, "tmsim: this QEMU does not export its RAM block list; use Debian's QEMU\n");
+	if (!foreach || !l) {
+		fprintf(stderr, "tmsim: %s\n",
+			l ? "this QEMU does not export its RAM block list; use Debian's QEMU" : "no memory");
 		exit(1);
 	}
-	n_blocks = 0;
-	foreach (add_block, NULL)
+	foreach (add_block, l)
 		;
-	qsort(blocks, n_blocks, sizeof(*blocks), larger_first);
-	next_line = 1;
-	for (unsigned int i = 0; i < n_blocks; i++) {
+	qsort(l->block, l->n, sizeof(*l->block), larger_first);
+	for (unsigned int i = 0; i < l->n; i++) {
 		/* 2 MiB boundaries, so that cache sets do not depend on the small blocks. */
 		next_line = (next_line + 32767) & ~32767u;
-		blocks[i].first_line = next_line;
-		next_line += (uint32_t)((blocks[i].end - blocks[i].start + 63) / 64);
+		l->block[i].first_line = next_line;
+		next_line += (uint32_t)((l->block[i].end - l->block[i].start + 63) / 64);
 	}
+	__atomic_store_n(&listed, l, __ATOMIC_RELEASE); /* the former one stays: somebody may be reading it */
 }
 
 static const struct block *find(uintptr_t host)
 {
-	for (unsigned int i = 0; i < n_blocks; i++)
-		if (host >= blocks[i].start && host < blocks[i].end)
-			return &blocks[i];
+	const struct listing *l = __atomic_load_n(&listed, __ATOMIC_ACQUIRE);
+
+	for (unsigned int i = 0; i < l->n; i++)
+		if (host >= l->block[i].start && host < l->block[i].end)
+			return &l->block[i];
 	return NULL;
 }
 
@@ -135,10 +145,11 @@ static const struct block *find(uintptr_t host)
  * first MiB, where ROM shadows do, is always asked for.
  */
 enum { PAGE_CACHE = 16384, SHADOW_PAGES = 256 };
-static struct {
+struct page {
 	uint64_t page; /* plus 1; 0: empty */
 	uintptr_t host;
-} page_cache[PAGE_CACHE];
+};
+static __thread struct page *page_cache; /* each vCPU's own */
 
 /* The host address of a guest-physical RAM address, 0 when there is none. */
 static uintptr_t host_of_physical(uint64_t physical)
@@ -149,6 +160,8 @@ static uintptr_t host_of_physical(uint64_t physical)
 	unsigned int slot = page % PAGE_CACHE;
 	void *host;
 
+	if (!page_cache && !(page_cache = calloc(PAGE_CACHE, sizeof(*page_cache))))
+		abort();
 	if (page_cache[slot].page == page + 1 && page >= SHADOW_PAGES)
 		return page_cache[slot].host + (physical & 4095);
 	if (!map) {
@@ -182,6 +195,7 @@ static uintptr_t host_of_access(qemu_plugin_meminfo_t info, uint64_t vaddr)
 
 uint32_t memory_line(qemu_plugin_meminfo_t info, uint64_t vaddr, enum tier_id *tier)
 {
+	static pthread_mutex_t listing = PTHREAD_MUTEX_INITIALIZER;
 	static unsigned int relisted;
 	const struct block *b;
 	uintptr_t host = host_of_access(info, vaddr);
@@ -189,10 +203,15 @@ uint32_t memory_line(qemu_plugin_meminfo_t info, uint64_t vaddr, enum tier_id *t
 	if (!host)
 		return MEMORY_IO;
 	b = find(host);
-	if (!b && relisted < 1000) {
-		relisted++;
-		list_blocks();
+	if (!b) {
+		pthread_mutex_lock(&listing);
 		b = find(host);
+		if (!b && relisted < 1000) {
+			relisted++;
+			list_blocks();
+			b = find(host);
+		}
+		pthread_mutex_unlock(&listing);
 	}
 	if (!b)
 		return MEMORY_IO;
@@ -202,9 +221,11 @@ uint32_t memory_line(qemu_plugin_meminfo_t info, uint64_t vaddr, enum tier_id *t
 
 static const struct block *block_of(uint32_t line)
 {
-	for (unsigned int i = 0; i < n_blocks; i++)
-		if (line - blocks[i].first_line < (blocks[i].end - blocks[i].start) >> 6)
-			return &blocks[i];
+	const struct listing *l = __atomic_load_n(&listed, __ATOMIC_ACQUIRE);
+
+	for (unsigned int i = 0; i < l->n; i++)
+		if (line - l->block[i].first_line < (l->block[i].end - l->block[i].start) >> 6)
+			return &l->block[i];
 	return NULL;
 }
 

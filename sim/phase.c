@@ -169,6 +169,7 @@ void phase_mark(unsigned int index, unsigned int op, unsigned int arg)
 	uint64_t now_ps = machine.vcpu[index]->actor->time_ps;
 	const char *missing;
 
+	machine_lock();
 	switch (op) {
 	case TMMARK_NAME:
 		if (next_length < sizeof(next_name) - 1)
@@ -193,6 +194,7 @@ void phase_mark(unsigned int index, unsigned int op, unsigned int arg)
 	default: /* a mark of a newer tmmark.h */
 		break;
 	}
+	machine_unlock();
 }
 
 void phase_close(void)

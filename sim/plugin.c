@@ -13,6 +13,7 @@
 #include "sim/decode.h"
 #include "sim/io.h"
 #include "sim/phase.h"
+#include "sim/plugin_options.h"
 #include "sim/memory.h"
 #include "sim/progress.h"
 #include "sim/sample.h"
@@ -38,9 +39,6 @@ __attribute__((constructor)) static void choose_version(void)
 }
 
 TMSIM_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
-
-/* One sample for that many LLC misses, unless sample-period= says otherwise. */
-enum { SAMPLE_PERIOD = 1000 };
 
 /* Strict mode's wall clock begins at 2024-01-01 00:00 UTC. */
 #define STRICT_WALL_S UINT64_C(1704067200)
@@ -91,7 +89,7 @@ static inline void count_block(unsigned int index, uintptr_t instructions, uint6
 	v->n.instructions += instructions;
 	t = a->time_ps + instructions * each_ps;
 	a->time_ps = t;
-	if (__builtin_expect(t >= a->limit_ps, 0))
+	if (__builtin_expect(t >= __atomic_load_n(&a->limit_ps, __ATOMIC_RELAXED), 0))
 		sched_yield_token(a);
 }
 
@@ -262,77 +260,6 @@ static uint32_t find_store_bit(void)
 	return 0;
 }
 
-/* What the plugin's arguments say, beside the profile. */
-static struct {
-	const char *stats, *samples;
-	bool strict, progress;
-	uint32_t sample_period;
-} options;
-
-static int take_switch(const char *name, const char *value, bool *on, char *err, size_t size)
-{
-	*on = !strcmp(value, "on");
-	if (*on || !strcmp(value, "off"))
-		return 0;
-	snprintf(err, size, "%s=%s: want %s=on or %s=off", name, value, name, name);
-	return -1;
-}
-
-/* Reads one plugin argument "key=value"; 0, or -1 with one line in err. */
-static int take_argument(char *arg, char *err, size_t size)
-{
-	char *value = strchr(arg, '='), *set, *end;
-
-	if (!value) {
-		snprintf(err, size, "option '%s' has no value", arg);
-		return -1;
-	}
-	*value++ = 0;
-	if (!strcmp(arg, "profile"))
-		return 0;
-	if (!strcmp(arg, "stats")) {
-		options.stats = value;
-		return 0;
-	}
-	if (!strcmp(arg, "strict"))
-		return take_switch(arg, value, &options.strict, err, size);
-	if (!strcmp(arg, "progress"))
-		return take_switch(arg, value, &options.progress, err, size);
-	if (!strcmp(arg, "samples")) {
-		options.samples = value;
-		return 0;
-	}
-	if (!strcmp(arg, "sample-period")) {
-		unsigned long long n = strtoull(value, &end, 10);
-
-		options.sample_period = (uint32_t)n;
-		if (value[0] >= '0' && value[0] <= '9' && !*end && n >= 1 && n <= UINT64_C(1) << 31)
-			return 0;
-		snprintf(err, size, "sample-period=%s: want a number of LLC misses, 1 to 2147483648", value);
-		return -1;
-	}
-	if (!strcmp(arg, "pmem")) {
-		if (!memory_add_pmem(value))
-			return 0;
-		snprintf(err, size, "pmem=%s: too many PMEM backends (8 at most)", value);
-		return -1;
-	}
-	if (!strcmp(arg, "set")) {
-		set = strchr(value, ':');
-		if (set) {
-			*set++ = 0;
-			return profile_set(&machine.profile, value, set, err, size);
-		}
-		snprintf(err, size, "set=%s: want set=KEY:VALUE", value);
-		return -1;
-	}
-	snprintf(err, size,
-		 "unknown option '%s'; known are profile=, stats=, pmem=, set=, strict=, progress=, "
-		 "samples=, sample-period=",
-		 arg);
-	return -1;
-}
-
 /* Whether QEMU's calls reach our functions: loaded by -plugin alone, libc's stand before them. */
 static bool preloaded(void)
 {
@@ -340,14 +267,6 @@ static bool preloaded(void)
 
 	return dladdr(&qemu_plugin_version, &ours) && dladdr(dlsym(RTLD_DEFAULT, "ppoll"), &used) &&
 	       ours.dli_fbase == used.dli_fbase;
-}
-
-static const char *profile_argument(int argc, char **argv)
-{
-	for (int i = 0; i < argc; i++)
-		if (!strncmp(argv[i], "profile=", 8))
-			return argv[i] + 8;
-	return NULL;
 }
 
 /* Strict mode: the same host addresses in every run, since QEMU's translations contain some and their length depends on them. Starts
@@ -381,7 +300,8 @@ static void fix_addresses(void)
 
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
 {
-	const char *profile = profile_argument(argc, argv), *trace = getenv("TMSIM_TRACE");
+	const char *trace = getenv("TMSIM_TRACE");
+	struct plugin_options options;
 	char err[320];
 
 	if (!info->system_emulation || strcmp(info->target_name, "x86_64")) {
@@ -405,15 +325,10 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 		fprintf(stderr, "tmsim: libtmsim.so must be in LD_PRELOAD too\n");
 		return -1;
 	}
-	if (!profile) {
-		fprintf(stderr, "tmsim: no profile=FILE given\n");
+	if (plugin_options_parse(&options, &machine.profile, argc, argv, err, sizeof(err))) {
+		fprintf(stderr, "tmsim: %s\n", err);
 		return -1;
 	}
-	if (profile_load(&machine.profile, profile, err, sizeof(err)))
-		goto bad;
-	for (int i = 0; i < argc; i++)
-		if (take_argument(argv[i], err, sizeof(err)))
-			goto bad;
 	if (options.strict)
 		fix_addresses();
 	if (machine_init()) {
@@ -428,14 +343,15 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 		fprintf(stderr, "tmsim: cannot write the samples to '%s': %m\n", options.samples);
 		return -1;
 	}
-	if (options.samples || options.sample_period)
-		sample_set_period(options.sample_period ? options.sample_period : SAMPLE_PERIOD);
+	if (options.sample_period)
+		sample_set_period(options.sample_period);
 	if (trace && sched_trace(trace)) {
 		fprintf(stderr, "tmsim: cannot write TMSIM_TRACE=%s: %m\n", trace);
 		return -1;
 	}
 	store_bit = find_store_bit();
-	sched_init((uint64_t)machine.profile.quantum_ns);
+	machine.parallel = options.parallel > 1;
+	sched_init((uint64_t)machine.profile.quantum_ns, options.parallel);
 	if (tsc_init()) {
 		fprintf(stderr, "tmsim: cannot handle SIGSEGV: %m\n");
 		return -1;
@@ -451,7 +367,4 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	qemu_plugin_register_vcpu_resume_cb(id, on_resume);
 	qemu_plugin_register_atexit_cb(id, on_qemu_exit, NULL);
 	return 0;
-bad:
-	fprintf(stderr, "tmsim: %s\n", err);
-	return -1;
 }

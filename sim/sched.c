@@ -1,13 +1,17 @@
 /*
  * The token protocol.
  *
- * One mutex, `lock`, guards every actor's state. Exactly one actor is RUNNING, except when every actor waits and nobody has a
+ * One mutex, `lock`, guards every actor's state. Exactly one actor is RUNNING (with more than one token: at least one), except when every actor waits and nobody has a
  * deadline: then one polling actor sleeps in a real ppoll. The token moves with `lock` held: a vCPU reaches its limit (at
  * the start of a translation block, where it holds no QEMU lock), an actor waits on a condition (its mutex is released
  * before the token goes on), an actor polls (QEMU released its big lock before), a worker waits for the disk or ends. So an
  * actor that waits for the token holds no QEMU lock, and the token's holder can take any of them: whoever else has
  * it is no actor and gives it back by itself. The exception is an actor that polls with the big lock held (it waits for its
  * own I/O): while it does, only I/O workers run, which never want that lock.
+ *
+ * With more than one token (free mode on a host with several CPUs) vCPUs run side by side, as long as none is more than a quantum
+ * ahead of another. The main loop and workers still run alone, when no vCPU does; but beside a vCPU while somebody polls with the
+ * big lock held, because that vCPU may be waiting for this lock. Who gets where first is then up to the host, so runs differ.
  *
  * Simulated time is cut into quanta. Every ready vCPU runs to the end of the present quantum before any enters the next;
  * within it they go in the order in which their slices began, so one that was interrupted goes on before the others, and
@@ -39,7 +43,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct actor actors[SCHED_MAX_ACTORS];
 static struct actor *const main_actor = &actors[SCHED_MAX_VCPUS];
 static struct actor *const workers = &actors[SCHED_MAX_VCPUS + 1];
-static struct actor *holder;	    /* has the token; NULL while somebody sleeps in a real poll */
+static struct actor *holder;	    /* has a token; NULL: nobody, or somebody sleeps in a real poll */
+static unsigned int n_running;	    /* actors with a token */
+static unsigned int n_events;	    /* those of them that are no vCPUs */
+static unsigned int parallel;	    /* vCPUs that may run at a time */
 static struct actor *locked_poller; /* polls with QEMU's big lock held; NULL: nobody */
 static unsigned int n_vcpus;	    /* highest attached index + 1 */
 static unsigned int n_workers;
@@ -76,6 +83,12 @@ static void wake(struct actor *a)
 {
 	if (a)
 		syscall(SYS_futex, &a->futex, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* The clock of an actor that runs in another thread. */
+static uint64_t clock_of(const struct actor *a)
+{
+	return __atomic_load_n(&a->time_ps, __ATOMIC_RELAXED);
 }
 
 /* The time at which a wants the token, SCHED_NEVER when it does not. */
@@ -200,7 +213,25 @@ static struct actor *pick(void)
 	return event && (!best || t <= best->time_ps) ? event : best;
 }
 
-/* Gives the token to next, its clock at the time it asked for. */
+/* Whether next, the first in line, may run now. */
+static bool may_join(const struct actor *next)
+{
+	if (!n_running)
+		return true;
+	if (parallel == 1 || n_events)
+		return false;
+	if (locked_poller)
+		return true;
+	if (next->kind != KIND_VCPU || next->state != ACTOR_READY || n_running >= parallel)
+		return false;
+	for (unsigned int i = 0; i < n_vcpus; i++)
+		if (actors[i].state == ACTOR_RUNNING &&
+		    clock_of(&actors[i]) / quantum_ps + 1 < next->time_ps / quantum_ps)
+			return false;
+	return true;
+}
+
+/* Gives a token to next, its clock at the time it asked for. */
 static void give(struct actor *next)
 {
 	if (next->state != ACTOR_READY) {
@@ -215,10 +246,14 @@ static void give(struct actor *next)
 		fprintf(trace, "%d %" PRIu64 " %d\n", next->id, next->time_ps, next->state);
 	next->state = ACTOR_RUNNING;
 	holder = next;
+	n_running++;
 	progress++;
 	if (next->kind == KIND_VCPU)
 		set_limit(next);
-	__atomic_store_n(&next->futex, GO, __ATOMIC_RELEASE);
+	else
+		n_events++;
+	if (__atomic_exchange_n(&next->futex, GO, __ATOMIC_RELEASE) == SLEEP_OUTSIDE)
+		(void)!write(wake_fd, &(uint64_t){1}, 8);
 }
 
 /* The actor that sleeps in a real poll when nobody can run; NULL: none polls. */
@@ -229,34 +264,57 @@ static struct actor *outside_sleeper(void)
 	return main_actor->state == ACTOR_POLLING ? main_actor : NULL;
 }
 
-/* Gives the token on; nobody has it now. Returns the actor to wake, NULL when it is the caller or nobody. */
-static struct actor *choose(const struct actor *self)
+/* Gives tokens to all who may run now, and wakes them, but for self, the caller. */
+static void dispatch(const struct actor *self)
 {
-	struct actor *next = pick();
+	struct actor *next;
 
-	if (next) {
+	while (n_running < parallel || (locked_poller && parallel > 1)) {
+		next = pick();
+		if (!next || !may_join(next))
+			break;
 		give(next);
-	} else {
-		holder = NULL;
-		next = outside_sleeper();
-		if (!next)
-			return NULL;
-		__atomic_store_n(&next->futex, SLEEP_OUTSIDE, __ATOMIC_RELEASE);
+		if (next != self)
+			wake(next);
 	}
-	return next == self ? NULL : next;
+	if (n_running)
+		return;
+	next = outside_sleeper();
+	if (!next)
+		return;
+	__atomic_store_n(&next->futex, SLEEP_OUTSIDE, __ATOMIC_RELEASE);
+	if (next != self)
+		wake(next);
 }
 
-/* The caller, whose state is set, lets go of the token at at_ps. */
-static struct actor *pass_on(struct actor *self, uint64_t at_ps)
+/* The caller, who has a token and whose state is no longer RUNNING, lets go of it at at_ps. */
+static void pass_on(struct actor *self, uint64_t at_ps)
 {
 	now_ps = at_ps;
 	self->futex = HOLD;
-	return choose(self);
+	n_running--;
+	n_events -= self->kind != KIND_VCPU;
+	if (holder == self) {
+		holder = NULL;
+		for (unsigned int i = 0; n_running && i < SCHED_MAX_ACTORS; i++)
+			if (actors[i].state == ACTOR_RUNNING)
+				holder = &actors[i];
+	}
+	dispatch(self);
 }
 
-void sched_init(uint64_t quantum_ns)
+/* No running vCPU goes beyond t. */
+static void limit_running(uint64_t t)
+{
+	for (unsigned int i = 0; i < n_vcpus; i++)
+		if (actors[i].state == ACTOR_RUNNING && actors[i].limit_ps > t)
+			__atomic_store_n(&actors[i].limit_ps, t, __ATOMIC_RELAXED);
+}
+
+void sched_init(uint64_t quantum_ns, unsigned int tokens)
 {
 	quantum_ps = quantum_ns * PS_PER_NS;
+	parallel = tokens;
 	wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	main_actor->kind = KIND_MAIN;
 	main_actor->id = SCHED_MAX_VCPUS;
@@ -287,7 +345,7 @@ struct actor *sched_new_worker(void)
 	struct actor *a = NULL;
 
 	pthread_mutex_lock(&lock);
-	for (unsigned int i = 0; sched_self && holder == sched_self && i < SCHED_MAX_WORKERS; i++) {
+	for (unsigned int i = 0; sched_self && sched_self->state == ACTOR_RUNNING && i < SCHED_MAX_WORKERS; i++) {
 		if (workers[i].state != ACTOR_NONE)
 			continue;
 		a = &workers[i];
@@ -298,8 +356,7 @@ struct actor *sched_new_worker(void)
 		a->state = ACTOR_READY;
 		if (i >= n_workers)
 			n_workers = i + 1;
-		if (sched_self->kind == KIND_VCPU && sched_self->limit_ps > a->time_ps)
-			sched_self->limit_ps = a->time_ps;
+		limit_running(a->time_ps);
 		break;
 	}
 	pthread_mutex_unlock(&lock);
@@ -314,49 +371,41 @@ void sched_enter(struct actor *a)
 
 void sched_leave(struct actor *a)
 {
-	struct actor *next;
-
 	pthread_mutex_lock(&lock);
-	next = pass_on(a, a->time_ps);
 	a->state = ACTOR_NONE;
+	pass_on(a, a->time_ps);
 	pthread_mutex_unlock(&lock);
 	sched_self = NULL;
-	wake(next);
 }
 
 void sched_yield_token(struct actor *a)
 {
-	struct actor *next = NULL;
-
 	pthread_mutex_lock(&lock);
-	if (a->state == ACTOR_WAITING && holder != a) {
+	if (a->state == ACTOR_WAITING) {
 		/* A vCPU that has just attached: it queues for its first token. */
 		a->state = ACTOR_READY;
 		a->futex = HOLD;
-		if (!holder)
-			next = pass_on(a, a->time_ps);
+		if (!n_running)
+			now_ps = a->time_ps;
+		dispatch(a);
 	} else {
 		/* Interrupted before its quantum's end it goes on with the same slice. */
 		if (a->time_ps / quantum_ps != a->slice_ps / quantum_ps)
 			a->slice_ps = a->time_ps;
 		a->state = ACTOR_READY;
-		next = pass_on(a, a->time_ps);
+		pass_on(a, a->time_ps);
 	}
 	pthread_mutex_unlock(&lock);
-	wake(next);
 	futex_wait(a);
 }
 
 void sched_sleep_until(struct actor *a, uint64_t at_ps)
 {
-	struct actor *next;
-
 	pthread_mutex_lock(&lock);
 	a->state = ACTOR_SLEEPING;
 	a->deadline_ps = at_ps;
-	next = pass_on(a, a->time_ps);
+	pass_on(a, a->time_ps);
 	pthread_mutex_unlock(&lock);
-	wake(next);
 	futex_wait(a);
 }
 
@@ -370,11 +419,12 @@ static uint64_t deadline(const struct actor *a, int64_t timeout_ns)
 
 int sched_cond_wait(struct actor *a, pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t timeout_ns)
 {
-	struct actor *next = NULL;
 	uint64_t at_ps;
+	bool ran;
 
 	pthread_mutex_lock(&lock);
 	at_ps = a->time_ps;
+	ran = a->state == ACTOR_RUNNING;
 	if (a->woken_outside && a->time_ps == a->woken_time_ps) {
 		at_ps = now_ps;
 		a->time_ps = a->slept_time_ps;
@@ -388,12 +438,11 @@ int sched_cond_wait(struct actor *a, pthread_cond_t *cond, pthread_mutex_t *mute
 	a->wait_seq = ++wait_seq;
 	/* The mutex first: the next holder of the token may want it at once. A signal between cannot get lost, since we are queued. */
 	pthread_mutex_unlock(mutex);
-	if (holder == a)
-		next = pass_on(a, at_ps);
+	if (ran)
+		pass_on(a, at_ps);
 	else
 		a->futex = HOLD;
 	pthread_mutex_unlock(&lock);
-	wake(next);
 	futex_wait(a);
 	pthread_mutex_lock(mutex);
 	return a->timed_out ? ETIMEDOUT : 0;
@@ -413,8 +462,8 @@ static void make_ready(struct actor *a, uint64_t t, bool outside)
 	a->woken_time_ps = a->slice_ps = a->time_ps;
 	a->cond = NULL;
 	a->state = ACTOR_READY;
-	if (holder && holder->kind == KIND_VCPU && a->kind != KIND_VCPU && holder->limit_ps > a->time_ps)
-		holder->limit_ps = a->time_ps;
+	if (a->kind != KIND_VCPU)
+		limit_running(a->time_ps);
 }
 
 /* The first of the actors that wait on cond. */
@@ -436,13 +485,13 @@ static struct actor *first_waiter(const pthread_cond_t *cond, bool not_halted)
 
 int sched_cond_wake(pthread_cond_t *cond, bool all, bool from_rcu)
 {
-	struct actor *next = NULL, *first;
+	struct actor *first;
 	bool outside;
 	uint64_t t;
 	int woken = 0;
 
 	pthread_mutex_lock(&lock);
-	outside = !sched_self || holder != sched_self;
+	outside = !sched_self || sched_self->state != ACTOR_RUNNING;
 	t = outside ? now_ps : sched_self->time_ps;
 	while ((first = first_waiter(cond, from_rcu))) {
 		make_ready(first, t, outside);
@@ -450,15 +499,12 @@ int sched_cond_wake(pthread_cond_t *cond, bool all, bool from_rcu)
 		if (!all)
 			break;
 	}
-	if (woken && !holder) {
-		if (outside_sleeper())
-			/* It sleeps in a real poll and will give the token on. */
-			(void)!write(wake_fd, &(uint64_t){1}, 8);
-		else
-			next = choose(NULL);
-	}
+	if (woken && !n_running && outside_sleeper())
+		/* It sleeps in a real poll and will give the token on. */
+		(void)!write(wake_fd, &(uint64_t){1}, 8);
+	else if (woken)
+		dispatch(NULL);
 	pthread_mutex_unlock(&lock);
-	wake(next);
 	return woken;
 }
 
@@ -467,9 +513,9 @@ static void sleep_outside(struct actor *a)
 {
 	struct pollfd fds[64];
 	nfds_t k = a->n_fds < 63 ? a->n_fds : 63;
-	struct actor *next = NULL;
+	bool over = false;
 
-	while (!next) {
+	while (!over) {
 		uint64_t drained;
 
 		memcpy(fds, a->fds, k * sizeof(*fds));
@@ -478,20 +524,17 @@ static void sleep_outside(struct actor *a)
 		(void)!read(wake_fd, &drained, sizeof(drained));
 		pthread_mutex_lock(&lock);
 		outside_check_ps = 0;
-		next = holder ? holder : pick();
-		if (next)
+		over = n_running || pick();
+		if (over && a->futex == SLEEP_OUTSIDE)
 			a->futex = HOLD;
-		if (next && !holder)
-			give(next);
+		if (over)
+			dispatch(a);
 		pthread_mutex_unlock(&lock);
 	}
-	if (next != a)
-		wake(next);
 }
 
 int sched_poll(struct actor *a, struct pollfd *fds, nfds_t n, int64_t timeout_ns, bool locked)
 {
-	struct actor *next;
 	int ready = real_poll(fds, n, 0);
 
 	if (ready != 0 || timeout_ns == 0)
@@ -504,14 +547,14 @@ int sched_poll(struct actor *a, struct pollfd *fds, nfds_t n, int64_t timeout_ns
 	a->deadline_ps = deadline(a, timeout_ns);
 	if (locked)
 		locked_poller = a;
-	next = pass_on(a, a->time_ps);
+	pass_on(a, a->time_ps);
 	pthread_mutex_unlock(&lock);
-	wake(next);
 	while (futex_wait(a) == SLEEP_OUTSIDE)
 		sleep_outside(a);
 	if (locked) {
 		pthread_mutex_lock(&lock);
 		locked_poller = NULL;
+		dispatch(NULL);
 		pthread_mutex_unlock(&lock);
 	}
 	return real_poll(fds, n, 0);
@@ -520,11 +563,10 @@ int sched_poll(struct actor *a, struct pollfd *fds, nfds_t n, int64_t timeout_ns
 void sched_kick_pollers(void)
 {
 	pthread_mutex_lock(&lock);
-	if (sched_self && holder == sched_self) {
+	if (sched_self && sched_self->state == ACTOR_RUNNING) {
 		now_ps = sched_self->time_ps;
 		each_poller(kick);
-		if (sched_self->kind == KIND_VCPU)
-			sched_self->limit_ps = 0;
+		limit_running(0);
 	}
 	pthread_mutex_unlock(&lock);
 }

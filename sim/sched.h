@@ -3,7 +3,8 @@
  *
  * An actor is a vCPU thread, QEMU's main loop or an I/O worker. Each has a local clock; one actor at a time holds the token
  * and runs. All times are picoseconds since the simulation began (uint64_t: 213 days). Nothing here looks at the host's
- * clock or at the host's scheduling, so the same inputs give the same order of actors.
+ * clock or at the host's scheduling, so the same inputs give the same order of actors. (With more than one token vCPUs run side by
+ * side, and that holds no more.)
  */
 #ifndef TMSIM_SCHED_H
 #define TMSIM_SCHED_H
@@ -31,8 +32,9 @@ enum actor_state {
 	ACTOR_SLEEPING, /* I/O worker, until the disk has done: wants the token at its deadline */
 };
 
+/* Apart from its neighbours in the host's caches: its thread writes to it all the time. */
 struct actor {
-	enum actor_state state;
+	_Alignas(64) enum actor_state state;
 	enum actor_kind kind;
 	bool halted;	      /* vCPU: between the idle and the resume callback */
 	int id;		      /* vCPU index; then the main loop; then workers */
@@ -55,8 +57,9 @@ struct actor {
 /* This thread's actor, NULL for any other thread (RCU). */
 extern __thread struct actor *sched_self;
 
-/* The main thread becomes the first actor and gets the token. quantum_ns: how far one vCPU may run ahead, 1..1000000. */
-void sched_init(uint64_t quantum_ns);
+/* The main thread becomes the first actor and gets a token. quantum_ns: how far one vCPU may run ahead, 1..1000000. tokens: vCPUs
+   that may run at the same time, 1..SCHED_MAX_VCPUS; with 1 the order of actors is the same in every run. */
+void sched_init(uint64_t quantum_ns, unsigned int tokens);
 
 /* The calling thread becomes vCPU index's actor, without the token (it takes it at its next wait or yield). */
 struct actor *sched_attach_vcpu(unsigned int index);

@@ -21,14 +21,14 @@
 
 static uint64_t last;
 
-/* Only the holder of the token executes guest code, so nobody else reads or writes `last` meanwhile. */
+/* vCPUs may run side by side. */
 static uint64_t ticks(void)
 {
-	uint64_t t = sched_now_ps() * TSC_TICKS_PER_NS / PS_PER_NS;
+	uint64_t t = sched_now_ps() * TSC_TICKS_PER_NS / PS_PER_NS, was = __atomic_load_n(&last, __ATOMIC_RELAXED);
 
-	if (t > last)
-		last = t;
-	return last;
+	while (t > was && !__atomic_compare_exchange_n(&last, &was, t, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	return t > was ? t : was;
 }
 
 static void on_segv(int number, siginfo_t *info, void *context)

@@ -7,7 +7,7 @@
  *	shl $32, %rdx		  nop
  *
  * The stub saves what a called function may change, calls ticks(), does the shift and jumps back. It must lie within 2 GiB.
- * Only the holder of the token executes guest code, so nobody else executes those bytes meanwhile.
+ * QEMU executes those bytes under a lock (vm_clock_lock), so no other vCPU does meanwhile.
  */
 #include "sim/tsc_site.h"
 

@@ -12,7 +12,7 @@
 #include "sim/memory.h"
 #include "sim/sample.h"
 
-struct machine machine;
+struct machine machine = {.lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP};
 
 int machine_init(void)
 {
@@ -179,6 +179,7 @@ void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store)
 		stall = store ? 0 : machine.l2_hit_ps;
 	} else {
 		v->n.l2_misses++;
+		machine_lock();
 		if (cache_hit(&machine.llc, line, false))
 			stall = store ? 0 : machine.llc_hit_ps;
 		else
@@ -186,6 +187,7 @@ void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store)
 		out = cache_fill(&v->l2, line, store);
 		if (out != CACHE_NONE && (out & 1) && !cache_hit(&machine.llc, out >> 1, true))
 			stall += fill_llc(v, out >> 1, true, now);
+		machine_unlock();
 	}
 	v->n.stall_ps += stall;
 	v->actor->time_ps += stall;
@@ -215,9 +217,11 @@ void vcpu_nt_store(struct vcpu *v, uint32_t info, uint64_t vaddr)
 	v->nt_line = line;
 	l1_drop(&v->l1, vaddr >> 6);
 	cache_drop(&v->l2, line);
-	cache_drop(&machine.llc, line);
 	t = &machine.tier[tier];
+	machine_lock();
+	cache_drop(&machine.llc, line);
 	write_through(v, tier, line, &v->nt_ps, t->nt_ps, t->nt_fence_ps);
+	machine_unlock();
 }
 
 void vcpu_store_fence(struct vcpu *v)
@@ -245,16 +249,18 @@ void vcpu_flush(struct vcpu *v, bool drop)
 	else
 		l1_set_dirty(&v->l1, s.vline, false);
 	dirty = cache_clean(&v->l2, s.line);
+	machine_lock();
 	dirty |= cache_clean(&machine.llc, s.line);
 	if (drop) {
 		cache_drop(&v->l2, s.line);
 		cache_drop(&machine.llc, s.line);
 	}
-	if (!dirty)
-		return;
-	tier = memory_tier(s.line);
-	write_through(v, tier, s.line, &v->clwb_ps, machine.tier[tier].clwb_ps,
-		      machine.tier[tier].clwb_fence_ps);
+	if (dirty) {
+		tier = memory_tier(s.line);
+		write_through(v, tier, s.line, &v->clwb_ps, machine.tier[tier].clwb_ps,
+			      machine.tier[tier].clwb_fence_ps);
+	}
+	machine_unlock();
 }
 
 void vcpu_snapshot(const struct vcpu *v, uint64_t now_ps, struct vcpu_counters *out)

@@ -4,6 +4,7 @@
 #ifndef TMSIM_VCPU_H
 #define TMSIM_VCPU_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -46,18 +47,35 @@ struct vcpu {
 	struct l1 l1;
 };
 
-/* Configuration shared by all vCPUs; set once, at start. */
+/* What all vCPUs share. The upper part is set at start and read all the time. */
 struct machine {
 	struct profile profile;
 	uint64_t instruction_ps, system_instruction_ps, l2_hit_ps, llc_hit_ps;
 	bool model_on; /* off: fast-forward, memory costs nothing */
+	bool parallel; /* vCPUs run side by side: machine_lock() is needed */
+	struct vcpu *vcpu[SCHED_MAX_VCPUS];
+
+	/* machine_lock() guards the rest, and the statistics' phases. */
+	_Alignas(64) pthread_mutex_t lock;
 	struct cache llc;
 	struct tier tier[TIER_COUNT];
 	struct near near; /* Memory Mode's DRAM in front of the PMEM tier */
-	struct vcpu *vcpu[SCHED_MAX_VCPUS];
 };
 
 extern struct machine machine;
+
+/* Nothing where one vCPU runs at a time. Not recursive. */
+static inline void machine_lock(void)
+{
+	if (machine.parallel)
+		pthread_mutex_lock(&machine.lock);
+}
+
+static inline void machine_unlock(void)
+{
+	if (machine.parallel)
+		pthread_mutex_unlock(&machine.lock);
+}
 
 /* Takes the profile in machine.profile into use; 0, or -1 when there is no memory. */
 int machine_init(void);

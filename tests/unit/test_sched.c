@@ -25,7 +25,11 @@
 enum { MAX_VCPUS = 32, TIMER_NS = 50000, DISK_NS = 77000 };
 #define END_PS (UINT64_C(6000000) * PS_PER_NS)
 
-static unsigned int n_vcpus, noise;
+static unsigned int n_vcpus, noise, parallel = 1;
+static bool main_runs;		/* the main loop has a token */
+static unsigned int side_by_side; /* most vCPUs that were seen to run at once */
+static unsigned int computing;
+static uint64_t clocks[MAX_VCPUS]; /* of vCPUs that compute; 0: others */
 static pthread_mutex_t big_lock = PTHREAD_MUTEX_INITIALIZER, list_lock = PTHREAD_MUTEX_INITIALIZER,
 		       pool_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t created = PTHREAD_COND_INITIALIZER, request = PTHREAD_COND_INITIALIZER,
@@ -74,6 +78,31 @@ static void check_clock(uint64_t *last)
 		_exit(2);
 	}
 	*last = now;
+}
+
+/* This vCPU runs: the main loop does not, and no vCPU that runs is more than two quanta and a slice's eighth away. */
+static void check_company(const struct actor *a)
+{
+	unsigned int n = __atomic_load_n(&computing, __ATOMIC_RELAXED);
+
+	if (__atomic_load_n(&main_runs, __ATOMIC_RELAXED)) {
+		fprintf(stderr, "the main loop runs beside a vCPU\n");
+		_exit(4);
+	}
+	if (n > parallel) {
+		fprintf(stderr, "%u vCPUs run at once\n", n);
+		_exit(5);
+	}
+	if (n > __atomic_load_n(&side_by_side, __ATOMIC_RELAXED))
+		__atomic_store_n(&side_by_side, n, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < n_vcpus; i++) {
+		uint64_t other = __atomic_load_n(&clocks[i], __ATOMIC_RELAXED);
+
+		if (other && a->time_ps > other + 50000 * PS_PER_NS) {
+			fprintf(stderr, "a vCPU is %.1f us ahead\n", (double)(a->time_ps - other) / 1e6);
+			_exit(6);
+		}
+	}
 }
 
 /* An I/O worker, as in QEMU's thread pool: ends after 1 ms without work. */
@@ -180,12 +209,22 @@ static void *vcpu(void *arg)
 	pthread_mutex_unlock(&big_lock);
 	while (a->time_ps < END_PS) {
 		enter_guest();
+		__atomic_add_fetch(&computing, 1, __ATOMIC_RELAXED);
 		for (unsigned int blocks = draw(&r) % 2000 + 1; blocks && !exclusive; blocks--) {
+			check_company(a);
+			if (blocks % 64 == 0)
+				stall();
 			a->time_ps += draw(&r) % 100000;
-			if (a->time_ps >= a->limit_ps)
+			__atomic_store_n(&clocks[me], a->time_ps, __ATOMIC_RELAXED);
+			if (a->time_ps >= __atomic_load_n(&a->limit_ps, __ATOMIC_RELAXED)) {
+				__atomic_sub_fetch(&computing, 1, __ATOMIC_RELAXED);
 				sched_yield_token(a);
+				__atomic_add_fetch(&computing, 1, __ATOMIC_RELAXED);
+			}
 			check_clock(&last);
 		}
+		__atomic_sub_fetch(&computing, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&clocks[me], 0, __ATOMIC_RELAXED);
 		leave_guest();
 		stall();
 		pthread_mutex_lock(&big_lock);
@@ -261,7 +300,9 @@ static void main_loop(void)
 
 		pthread_mutex_unlock(&big_lock);
 		stall();
+		__atomic_store_n(&main_runs, false, __ATOMIC_RELAXED);
 		sched_poll(sched_self, &fd, 1, timeout, false);
+		__atomic_store_n(&main_runs, true, __ATOMIC_RELAXED);
 		stall();
 		pthread_mutex_lock(&big_lock);
 		check_clock(&last);
@@ -290,7 +331,7 @@ static int run(const char *path)
 	event_fd = eventfd(0, EFD_NONBLOCK);
 	for (unsigned int i = 0; i < n_vcpus; i++)
 		pthread_cond_init(&halt[i], NULL);
-	sched_init(20000);
+	sched_init(20000, parallel);
 	if (sched_trace(path))
 		_exit(3);
 	pthread_mutex_lock(&big_lock);
@@ -307,7 +348,7 @@ static int run(const char *path)
 	main_loop();
 	__atomic_store_n(&over, true, __ATOMIC_RELAXED);
 	fflush(NULL);
-	_exit(0);
+	_exit(parallel > 1 && noise && side_by_side < 2 ? 7 : 0);
 }
 
 /* The part of a trace after time 0, where threads are still being created; the caller frees it. */
@@ -364,9 +405,27 @@ static void same_order_whatever_the_host_does(void **state)
 	unlink(path);
 }
 
+static void vcpus_side_by_side(void **state)
+{
+	static const unsigned int sizes[][2] = {{2, 2}, {8, 2}, {8, 4}, {32, 3}};
+	char path[64];
+
+	(void)state;
+	snprintf(path, sizeof(path), "/tmp/test_sched.%d", (int)getpid());
+	for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
+		n_vcpus = sizes[s][0];
+		parallel = sizes[s][1];
+		for (noise = 0; noise <= 3; noise++)
+			assert_int_equal(run(path), 0);
+	}
+	parallel = 1;
+	unlink(path);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(same_order_whatever_the_host_does)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(same_order_whatever_the_host_does),
+					   cmocka_unit_test(vcpus_side_by_side)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
