@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "sim/sched.h"
+#include "sim/vcpu.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -35,8 +36,14 @@ static ssize_t complete(enum disk_op op, ssize_t result)
 	struct actor *a = sched_self;
 	int saved = errno;
 
-	if (active && a && a->kind == KIND_WORKER && result >= 0)
-		sched_sleep_until(a, disk_request(&disk, op, (size_t)result, a->time_ps));
+	if (active && a && a->kind == KIND_WORKER && result >= 0) {
+		uint64_t done_ps;
+
+		machine_lock();
+		done_ps = disk_request(&disk, op, (size_t)result, a->time_ps);
+		machine_unlock();
+		sched_sleep_until(a, done_ps);
+	}
 	errno = saved;
 	return result;
 }

@@ -207,7 +207,7 @@ void phase_close(void)
 	for (unsigned int i = 0; i < SCHED_MAX_VCPUS; i++) {
 		if (!machine.vcpu[i])
 			continue;
-		instructions += machine.vcpu[i]->n.instructions;
+		instructions += machine.vcpu[i]->actor->instructions;
 		if (machine.vcpu[i]->actor->time_ps > sim_ps)
 			sim_ps = machine.vcpu[i]->actor->time_ps;
 	}

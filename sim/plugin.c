@@ -64,33 +64,26 @@ static struct vcpu *attach(unsigned int index)
  * The two callbacks that guest code makes all the time have nothing but their usual way in them: what happens rarely is
  * a function of its own, called last, so that no register need be saved on the usual way.
  */
-static __attribute__((noinline, cold)) void first_block(unsigned int index, uintptr_t instructions,
-							uint64_t each_ps)
+static __attribute__((noinline)) void end_slice(unsigned int index)
 {
-	struct vcpu *v = attach(index);
+	struct actor *a = &sched_actors[index];
+	uint64_t first_ps = machine.vcpu[index] ? 0 : a->time_ps;
 
-	v->n.instructions += instructions;
-	v->actor->time_ps += instructions * each_ps;
-	sched_yield_token(v->actor);
+	attach(index);
+	a->time_ps += first_ps;
+	sched_yield_token(a);
 }
 
-/* A vCPU without a token has no limit yet: its time is never below. */
+/* A vCPU that is not attached yet has a limit of 0; one without a token keeps its last one, and its time is never below. */
 static inline void count_block(unsigned int index, uintptr_t instructions, uint64_t each_ps)
 {
-	struct vcpu *v = machine.vcpu[index];
-	struct actor *a;
-	uint64_t t;
+	struct actor *a = &sched_actors[index];
+	uint64_t t = a->time_ps + instructions * each_ps;
 
-	if (__builtin_expect(!v, 0)) {
-		first_block(index, instructions, each_ps);
-		return;
-	}
-	a = v->actor;
-	v->n.instructions += instructions;
-	t = a->time_ps + instructions * each_ps;
+	a->instructions += instructions;
 	a->time_ps = t;
 	if (__builtin_expect(t >= __atomic_load_n(&a->limit_ps, __ATOMIC_RELAXED), 0))
-		sched_yield_token(a);
+		end_slice(index);
 }
 
 static void on_block(unsigned int index, void *data)

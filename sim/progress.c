@@ -24,7 +24,7 @@ static uint64_t instructions(void)
 
 	for (unsigned int i = 0; i < SCHED_MAX_VCPUS; i++)
 		if (machine.vcpu[i])
-			n += __atomic_load_n(&machine.vcpu[i]->n.instructions, __ATOMIC_RELAXED);
+			n += __atomic_load_n(&machine.vcpu[i]->actor->instructions, __ATOMIC_RELAXED);
 	return n;
 }
 

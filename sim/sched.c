@@ -10,8 +10,8 @@
  * own I/O): while it does, only I/O workers run, which never want that lock.
  *
  * With more than one token (free mode on a host with several CPUs) vCPUs run side by side, as long as none is more than a quantum
- * ahead of another. The main loop and workers still run alone, when no vCPU does; but beside a vCPU while somebody polls with the
- * big lock held, because that vCPU may be waiting for this lock. Who gets where first is then up to the host, so runs differ.
+ * ahead of another, and the main loop and workers beside them: at once when something has happened for them, at a time that they
+ * wanted when no running vCPU is behind it. Who gets where first is then up to the host, so runs differ.
  *
  * Simulated time is cut into quanta. Every ready vCPU runs to the end of the present quantum before any enters the next;
  * within it they go in the order in which their slices began, so one that was interrupted goes on before the others, and
@@ -40,9 +40,9 @@ __thread struct actor *sched_self;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* vCPUs by index, then the main loop, then workers. */
-static struct actor actors[SCHED_MAX_ACTORS];
-static struct actor *const main_actor = &actors[SCHED_MAX_VCPUS];
-static struct actor *const workers = &actors[SCHED_MAX_VCPUS + 1];
+struct actor sched_actors[SCHED_MAX_ACTORS];
+static struct actor *const main_actor = &sched_actors[SCHED_MAX_VCPUS];
+static struct actor *const workers = &sched_actors[SCHED_MAX_VCPUS + 1];
 static struct actor *holder;	    /* has a token; NULL: nobody, or somebody sleeps in a real poll */
 static unsigned int n_running;	    /* actors with a token */
 static unsigned int n_events;	    /* those of them that are no vCPUs */
@@ -114,18 +114,25 @@ static bool may_run(const struct actor *a)
 	return !locked_poller || a == locked_poller || a->kind == KIND_WORKER;
 }
 
+/* All actors there are, one after another from NULL to NULL. */
+static struct actor *next_actor(const struct actor *a)
+{
+	size_t i = a ? (size_t)(a - sched_actors) + 1 : 0;
+
+	if (i >= n_vcpus && i < SCHED_MAX_VCPUS)
+		i = SCHED_MAX_VCPUS;
+	return i < SCHED_MAX_VCPUS + 1 + n_workers ? &sched_actors[i] : NULL;
+}
+
 /* Whoever wants the token at a fixed time: all but vCPUs that are ready, which share the quanta. The first by time, then id. */
 static struct actor *next_event(uint64_t *at_ps)
 {
 	struct actor *best = NULL;
 
 	*at_ps = SCHED_NEVER;
-	for (unsigned int i = 0; i < SCHED_MAX_VCPUS + 1 + n_workers; i++) {
-		struct actor *a = &actors[i];
+	for (struct actor *a = next_actor(NULL); a; a = next_actor(a)) {
 		uint64_t t;
 
-		if (i == n_vcpus && i < SCHED_MAX_VCPUS)
-			a = &actors[i = SCHED_MAX_VCPUS];
 		if (a->kind == KIND_VCPU && a->state == ACTOR_READY)
 			continue;
 		t = wants_at(a);
@@ -177,8 +184,8 @@ static void kick(struct actor *a)
 static void each_poller(void (*f)(struct actor *))
 {
 	for (unsigned int i = 0; i < n_vcpus; i++)
-		if (actors[i].state == ACTOR_POLLING)
-			f(&actors[i]);
+		if (sched_actors[i].state == ACTOR_POLLING)
+			f(&sched_actors[i]);
 	if (main_actor->state == ACTOR_POLLING)
 		f(main_actor);
 }
@@ -208,25 +215,32 @@ static struct actor *pick(void)
 	event = next_event(&t);
 	if (!locked_poller)
 		for (unsigned int i = 0; i < n_vcpus; i++)
-			if (actors[i].state == ACTOR_READY && (!best || before(&actors[i], best)))
-				best = &actors[i];
+			if (sched_actors[i].state == ACTOR_READY && (!best || before(&sched_actors[i], best)))
+				best = &sched_actors[i];
 	return event && (!best || t <= best->time_ps) ? event : best;
+}
+
+/* Whether a wants the token for what has happened, not because its time has come. */
+static bool has_reason(const struct actor *a)
+{
+	return a->state == ACTOR_READY || (a->state == ACTOR_POLLING && a->kicked);
 }
 
 /* Whether next, the first in line, may run now. */
 static bool may_join(const struct actor *next)
 {
+	bool event = next->kind != KIND_VCPU || next->state != ACTOR_READY;
+	uint64_t at_ps = wants_at(next);
+
 	if (!n_running)
 		return true;
-	if (parallel == 1 || n_events)
+	if (parallel == 1 || (!event && n_running - n_events >= parallel))
 		return false;
-	if (locked_poller)
+	if (locked_poller || (event && has_reason(next)))
 		return true;
-	if (next->kind != KIND_VCPU || next->state != ACTOR_READY || n_running >= parallel)
-		return false;
-	for (unsigned int i = 0; i < n_vcpus; i++)
-		if (actors[i].state == ACTOR_RUNNING &&
-		    clock_of(&actors[i]) / quantum_ps + 1 < next->time_ps / quantum_ps)
+	for (const struct actor *a = next_actor(NULL); a; a = next_actor(a))
+		if (a->state == ACTOR_RUNNING &&
+		    (event ? clock_of(a) < at_ps : clock_of(a) / quantum_ps + 1 < at_ps / quantum_ps))
 			return false;
 	return true;
 }
@@ -269,7 +283,7 @@ static void dispatch(const struct actor *self)
 {
 	struct actor *next;
 
-	while (n_running < parallel || (locked_poller && parallel > 1)) {
+	while (!n_running || parallel > 1) {
 		next = pick();
 		if (!next || !may_join(next))
 			break;
@@ -296,19 +310,26 @@ static void pass_on(struct actor *self, uint64_t at_ps)
 	n_events -= self->kind != KIND_VCPU;
 	if (holder == self) {
 		holder = NULL;
-		for (unsigned int i = 0; n_running && i < SCHED_MAX_ACTORS; i++)
-			if (actors[i].state == ACTOR_RUNNING)
-				holder = &actors[i];
+		for (struct actor *a = n_running ? next_actor(NULL) : NULL; a; a = next_actor(a))
+			if (a->state == ACTOR_RUNNING)
+				holder = a;
 	}
 	dispatch(self);
 }
 
-/* No running vCPU goes beyond t. */
+/* No running vCPU goes beyond t, a time at which somebody wants to run. */
 static void limit_running(uint64_t t)
 {
 	for (unsigned int i = 0; i < n_vcpus; i++)
-		if (actors[i].state == ACTOR_RUNNING && actors[i].limit_ps > t)
-			__atomic_store_n(&actors[i].limit_ps, t, __ATOMIC_RELAXED);
+		if (sched_actors[i].state == ACTOR_RUNNING && sched_actors[i].limit_ps > t)
+			__atomic_store_n(&sched_actors[i].limit_ps, t, __ATOMIC_RELAXED);
+}
+
+/* The caller will want to run at t: vCPUs that run beside it have not heard of that. */
+static void announce(uint64_t t)
+{
+	if (parallel > 1)
+		limit_running(t);
 }
 
 void sched_init(uint64_t quantum_ns, unsigned int tokens)
@@ -325,7 +346,7 @@ void sched_init(uint64_t quantum_ns, unsigned int tokens)
 
 struct actor *sched_attach_vcpu(unsigned int index)
 {
-	struct actor *a = &actors[index];
+	struct actor *a = &sched_actors[index];
 
 	pthread_mutex_lock(&lock);
 	a->id = (int)index;
@@ -404,6 +425,7 @@ void sched_sleep_until(struct actor *a, uint64_t at_ps)
 	pthread_mutex_lock(&lock);
 	a->state = ACTOR_SLEEPING;
 	a->deadline_ps = at_ps;
+	announce(at_ps);
 	pass_on(a, a->time_ps);
 	pthread_mutex_unlock(&lock);
 	futex_wait(a);
@@ -436,6 +458,7 @@ int sched_cond_wait(struct actor *a, pthread_cond_t *cond, pthread_mutex_t *mute
 	a->timed_out = false;
 	a->cond = cond;
 	a->wait_seq = ++wait_seq;
+	announce(a->deadline_ps);
 	/* The mutex first: the next holder of the token may want it at once. A signal between cannot get lost, since we are queued. */
 	pthread_mutex_unlock(mutex);
 	if (ran)
@@ -471,15 +494,10 @@ static struct actor *first_waiter(const pthread_cond_t *cond, bool not_halted)
 {
 	struct actor *first = NULL;
 
-	for (unsigned int i = 0; i < SCHED_MAX_VCPUS + 1 + n_workers; i++) {
-		struct actor *a = &actors[i];
-
-		if (i == n_vcpus && i < SCHED_MAX_VCPUS)
-			a = &actors[i = SCHED_MAX_VCPUS];
+	for (struct actor *a = next_actor(NULL); a; a = next_actor(a))
 		if (a->state == ACTOR_WAITING && a->cond == cond && !(not_halted && a->halted) &&
 		    (!first || a->wait_seq < first->wait_seq))
 			first = a;
-	}
 	return first;
 }
 
@@ -547,6 +565,7 @@ int sched_poll(struct actor *a, struct pollfd *fds, nfds_t n, int64_t timeout_ns
 	a->deadline_ps = deadline(a, timeout_ns);
 	if (locked)
 		locked_poller = a;
+	announce(a->deadline_ps);
 	pass_on(a, a->time_ps);
 	pthread_mutex_unlock(&lock);
 	while (futex_wait(a) == SLEEP_OUTSIDE)
@@ -566,7 +585,11 @@ void sched_kick_pollers(void)
 	if (sched_self && sched_self->state == ACTOR_RUNNING) {
 		now_ps = sched_self->time_ps;
 		each_poller(kick);
-		limit_running(0);
+		/* Alone, it makes room for them. */
+		if (parallel == 1)
+			limit_running(0);
+		else
+			dispatch(NULL);
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -606,7 +629,7 @@ void sched_dump(void)
 	static const char *const kinds[] = {"vCPU", "main loop", "I/O worker"};
 
 	for (unsigned int i = 0; i < SCHED_MAX_ACTORS; i++) {
-		const struct actor *a = &actors[i];
+		const struct actor *a = &sched_actors[i];
 
 		if (a->state == ACTOR_NONE)
 			continue;

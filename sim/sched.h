@@ -39,8 +39,9 @@ struct actor {
 	bool halted;	      /* vCPU: between the idle and the resume callback */
 	int id;		      /* vCPU index; then the main loop; then workers */
 	uint64_t time_ps;     /* local clock */
-	uint64_t slice_ps;    /* local clock when its present slice began: the order within a quantum */
 	uint64_t limit_ps;    /* vCPU with the token: give it up at this time */
+	uint64_t instructions; /* vCPU: executed */
+	uint64_t slice_ps;    /* local clock when its present slice began: the order within a quantum */
 	uint64_t idle_ps;     /* time spent halted */
 	uint64_t deadline_ps; /* WAITING, POLLING, SLEEPING; SCHED_NEVER: none */
 	const pthread_cond_t *cond;
@@ -56,6 +57,9 @@ struct actor {
 
 /* This thread's actor, NULL for any other thread (RCU). */
 extern __thread struct actor *sched_self;
+
+/* vCPUs by index, then the main loop, then workers. */
+extern struct actor sched_actors[SCHED_MAX_ACTORS];
 
 /* The main thread becomes the first actor and gets a token. quantum_ns: how far one vCPU may run ahead, 1..1000000. tokens: vCPUs
    that may run at the same time, 1..SCHED_MAX_VCPUS; with 1 the order of actors is the same in every run. */

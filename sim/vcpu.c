@@ -266,6 +266,7 @@ void vcpu_flush(struct vcpu *v, bool drop)
 void vcpu_snapshot(const struct vcpu *v, uint64_t now_ps, struct vcpu_counters *out)
 {
 	*out = v->n;
+	out->instructions = v->actor->instructions;
 	out->time_ps = v->actor->time_ps;
 	out->idle_ps = v->actor->idle_ps;
 	if (v->actor->halted && v->actor->state == ACTOR_WAITING && out->time_ps < now_ps) {

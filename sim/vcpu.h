@@ -17,10 +17,9 @@
 enum { STREAMS = 16, STREAM_GAP = 4, STORED_LINES = 64 };
 
 struct vcpu_counters {
-	uint64_t instructions, stall_ps;
-	uint64_t l1_misses, l2_misses;
-	uint64_t llc_misses[TIER_COUNT]; /* reads and stores */
-	uint64_t time_ps, idle_ps;	 /* filled in when a snapshot is taken */
+	uint64_t stall_ps, l1_misses, l2_misses;
+	uint64_t llc_misses[TIER_COUNT];	 /* reads and stores */
+	uint64_t instructions, time_ps, idle_ps; /* filled in when a snapshot is taken */
 };
 
 /* A line that a store made dirty: where a clwb that follows may point. */

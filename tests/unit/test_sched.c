@@ -26,7 +26,6 @@ enum { MAX_VCPUS = 32, TIMER_NS = 50000, DISK_NS = 77000 };
 #define END_PS (UINT64_C(6000000) * PS_PER_NS)
 
 static unsigned int n_vcpus, noise, parallel = 1;
-static bool main_runs;		/* the main loop has a token */
 static unsigned int side_by_side; /* most vCPUs that were seen to run at once */
 static unsigned int computing;
 static uint64_t clocks[MAX_VCPUS]; /* of vCPUs that compute; 0: others */
@@ -80,15 +79,11 @@ static void check_clock(uint64_t *last)
 	*last = now;
 }
 
-/* This vCPU runs: the main loop does not, and no vCPU that runs is more than two quanta and a slice's eighth away. */
+/* This vCPU runs: so do `parallel` at most, none of which is more than two quanta and an eighth behind. */
 static void check_company(const struct actor *a)
 {
 	unsigned int n = __atomic_load_n(&computing, __ATOMIC_RELAXED);
 
-	if (__atomic_load_n(&main_runs, __ATOMIC_RELAXED)) {
-		fprintf(stderr, "the main loop runs beside a vCPU\n");
-		_exit(4);
-	}
 	if (n > parallel) {
 		fprintf(stderr, "%u vCPUs run at once\n", n);
 		_exit(5);
@@ -300,9 +295,7 @@ static void main_loop(void)
 
 		pthread_mutex_unlock(&big_lock);
 		stall();
-		__atomic_store_n(&main_runs, false, __ATOMIC_RELAXED);
 		sched_poll(sched_self, &fd, 1, timeout, false);
-		__atomic_store_n(&main_runs, true, __ATOMIC_RELAXED);
 		stall();
 		pthread_mutex_lock(&big_lock);
 		check_clock(&last);
