@@ -112,6 +112,12 @@ int host_fit(const double *bytes, const double *ns, int n, double l2_ways, doubl
 /* Mean of the ns per instruction of the kernels of one kind ("program", "system"); 0: not measured. */
 double host_instruction_ns(const struct host_calibration *c, const char *of);
 
+/*
+ * What it takes to wake the other CPU, ns of CPU time: half of what tmloop's exchange between two CPUs (two wakes) takes beyond its
+ * instructions, at system_ns each, and its stalls. 0: not measured, or nothing.
+ */
+double host_wake_ns(const struct host_calibration *c, double system_ns);
+
 /* Writes the profile, and prints its measured keys. 0, or -1 after saying why. */
 int host_profile_write(const struct host *h, bool print);
 

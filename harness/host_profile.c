@@ -87,6 +87,9 @@ static int make_keys(const struct host_calibration *c, struct keys *k)
 	if (system_ns > 0)
 		add(k, "system_ns_per_instruction", system_ns,
 		    "[M] tmloop: mean of the system's kernels, likewise");
+	if (host_wake_ns(c, system_ns) > 0)
+		add(k, "wake_ns", host_wake_ns(c, system_ns),
+		    "[M] tmloop, wake: half of an exchange between two idle CPUs, beyond its instructions and stalls");
 	add(k, "l1_kib", caches.l1_kib, "%s",
 	    host_median(c, "l1_kib") > 0 ? "[C] as the CPU says" : "[M] as l2_hit_ns");
 	add(k, "l2_kib", caches.l2_kib, "%s",
@@ -146,10 +149,12 @@ static void write_keys(struct text *t, char *template, const struct keys *k)
 		else
 			text_add(t, "; %s\n%s = %.5g\n", key->source, name, key->value);
 		defaults = !key;
-		/* No other profile has this one. */
-		key = strcmp(name, "ns_per_instruction") ? NULL : find(k, "system_ns_per_instruction");
-		if (key)
-			text_add(t, "; %s\n%s = %.5g\n", key->source, key->name, key->value);
+		/* No other profile has these. */
+		for (int i = 0; i < 2 && !strcmp(name, "ns_per_instruction"); i++) {
+			key = find(k, (const char *const[]){"system_ns_per_instruction", "wake_ns"}[i]);
+			if (key)
+				text_add(t, "; %s\n%s = %.5g\n", key->source, key->name, key->value);
+		}
 	}
 }
 

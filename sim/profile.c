@@ -46,6 +46,7 @@ struct key {
 static const struct key keys[] = {
 	KEY("cpu", ns_per_instruction, 0.01, 1000),
 	KEY("cpu", system_ns_per_instruction, 0, 1000),
+	KEY("cpu", wake_ns, 0, 1000000),
 	KEY("cpu", fast_ns_per_instruction, 0.01, 1000),
 	KEY("cpu", quantum_ns, 1000, 1000000),
 	KEY("cache", l1_kib, 4, 1024),
@@ -148,7 +149,8 @@ int profile_load(struct profile *p, const char *path, char *err, size_t err_size
 		return -1;
 	}
 	for (int i = 0; i < KEY_COUNT; i++) {
-		if (!l.seen[i] && keys[i].offset != offsetof(struct profile, system_ns_per_instruction)) {
+		if (!l.seen[i] && keys[i].offset != offsetof(struct profile, system_ns_per_instruction) &&
+		    keys[i].offset != offsetof(struct profile, wake_ns)) {
 			snprintf(err, err_size, "%s: '%s' in section [%s] is missing", path, keys[i].name,
 				 keys[i].section);
 			return -1;

@@ -51,7 +51,8 @@ struct profile {
 	char name[64];
 	double ns_per_instruction;
 	double system_ns_per_instruction; /* the guest's operating system's (addresses in the upper half); 0: as
-					     programs'. The one key that a file need not have */
+					     programs'. A file need not have this key, */
+	double wake_ns;			  /* nor this: what a vCPU pays to wake one that is halted, beside its instructions */
 	double fast_ns_per_instruction;	  /* the same in fast-forward (model off), where memory is free */
 	double quantum_ns;
 	double l1_kib;

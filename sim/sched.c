@@ -36,6 +36,7 @@
 /* Descriptors are looked at for events from outside (a monitor, a signal) this often, in simulated time. */
 #define OUTSIDE_CHECK_PS (1000000 * PS_PER_NS)
 
+uint64_t sched_wake_ps;
 __thread struct actor *sched_self;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -512,6 +513,11 @@ int sched_cond_wake(pthread_cond_t *cond, bool all, bool from_rcu)
 	outside = !sched_self || sched_self->state != ACTOR_RUNNING;
 	t = outside ? now_ps : sched_self->time_ps;
 	while ((first = first_waiter(cond, from_rcu))) {
+		if (first->halted && !outside && sched_self->kind == KIND_VCPU) {
+			/* Its slice gets longer by that: it may hold a lock of the guest's that the other wants at once. */
+			t = sched_self->time_ps += sched_wake_ps;
+			sched_self->limit_ps += sched_wake_ps;
+		}
 		make_ready(first, t, outside);
 		woken++;
 		if (!all)

@@ -55,6 +55,9 @@ struct actor {
 	uint32_t futex;
 };
 
+/* What a vCPU pays to wake a halted one, ps: the interrupt between processors. 0: its instructions only. */
+extern uint64_t sched_wake_ps;
+
 /* This thread's actor, NULL for any other thread (RCU). */
 extern __thread struct actor *sched_self;
 

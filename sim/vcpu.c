@@ -35,6 +35,7 @@ void machine_model(bool on)
 		p->system_ns_per_instruction > 0 ? p->system_ns_per_instruction : p->ns_per_instruction;
 
 	machine.model_on = on;
+	sched_wake_ps = on ? (uint64_t)(p->wake_ns * 1000 + 0.5) : 0;
 	machine.instruction_ps =
 		(uint64_t)((on ? p->ns_per_instruction : p->fast_ns_per_instruction) * 1000 + 0.5);
 	machine.system_instruction_ps =

@@ -167,3 +167,16 @@ def test_watchdog_ends_a_simulation_that_has_stopped(tmp_path):
 def test_progress_tells_where_it_is(tmp_path):
     guest = simvm.run(tmp_path, "tmmark begin nap\ni=0; while [ $i -lt 300000 ]; do i=$((i+1)); done\ntmmark end", plugin=",progress=on")
     assert "million instructions/s" in guest.stderr and "phase nap" in guest.stderr
+
+
+def test_waking_another_vcpu_costs_what_the_profile_says(tmp_path):
+    """tmloop's exchange between two CPUs is two wake-ups of a halted one."""
+    def once(ns):
+        (tmp_path / ns).mkdir()
+        guest = simvm.run(tmp_path / ns, "tmmark model on\ntmloop --mark --rounds 1 >/dev/ttyS1", programs=("tmmark", "tmloop"),
+                          plugin=f",strict=on,set=wake_ns:{ns}")
+        exchanges = next(int(line.split(",")[2]) for line in guest.results.splitlines() if line.startswith("wake,"))
+        return sum(v["busy_ns"] for v in guest.phase("wake")["vcpus"]) / exchanges
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        free, dear = pool.map(once, ("0", "20000"))
+    assert 35000 < dear - free < 45000

@@ -38,6 +38,7 @@ static void shipped_profile(void **state)
 	assert_true(p.tier[TIER_PMEM].random_ns == 305.0);
 	assert_true(p.tier[TIER_DRAM].sequential_ns == 81.4);
 	assert_true(p.system_ns_per_instruction == 0); /* not there: as programs' */
+	assert_true(p.wake_ns == 0);
 	assert_int_equal(profile_set(&p, "llc_kib", "8192", err, sizeof(err)), 0);
 	assert_true(p.llc_kib == 8192);
 }
