@@ -26,6 +26,7 @@ struct settings {
 	int64_t sample_period; /* 0: the library's own */
 	const char *progress;  /* auto, always or never */
 	int64_t watchdog_s;    /* 0: the library's own limit */
+	int64_t parallel;      /* vCPUs at the same time on the host; 0: the library's own */
 };
 
 /* The commands; each takes its own argv and returns the exit code. */

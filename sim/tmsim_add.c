@@ -162,6 +162,8 @@ void add_plugin(struct qemu_line *line, const struct settings *s, const char *li
 	}
 	if (s->strict)
 		text_add(&t, ",strict=on");
+	if (s->parallel)
+		text_add(&t, ",parallel=%lld", (long long)s->parallel);
 	if (progress)
 		text_add(&t, ",progress=on");
 	qemu_add(line, "plugin", t.s);

@@ -39,6 +39,8 @@ static int parse(struct settings *s, int argc, char **argv)
 		{"pmem", OPT_LIST, &s->pmem, "ID", "time this memory backend as PMEM; may be repeated", 0, 0},
 		{"strict", OPT_FLAG, &s->strict, NULL,
 		 "the same run every time: refuse or warn of what prevents it", 0, 0},
+		{"parallel", OPT_INT, &s->parallel, "N",
+		 "vCPUs that run at the same time on the host, without --strict (default: its CPUs)", 1, 64},
 		{"stats", OPT_TEXT, &s->stats, "FILE", "write counters as JSON lines (-: standard output)", 0,
 		 0},
 		{"samples", OPT_TEXT, &s->samples, "FILE", "write every Nth LLC miss, as CSV", 0, 0},
@@ -55,6 +57,11 @@ static int parse(struct settings *s, int argc, char **argv)
 	struct list operands = {0};
 	int err = options_parse(table, USAGE, argc, argv, &operands);
 
+	if (!err && s->strict && s->parallel > 1) {
+		complain("--parallel %lld with --strict, which runs one vCPU at a time; leave one of the two away",
+			 (long long)s->parallel);
+		err = EXIT_USAGE;
+	}
 	if (!err && operands.n) {
 		complain("'%s' before --; usage: " USAGE, operands.v[0]);
 		err = EXIT_USAGE;

@@ -131,6 +131,13 @@ def test_rtc_options_are_merged_as_qemu_does(tmsim):
     assert [w for w in words if "clock=vm" in w] == ["clock=vm"]
 
 
+def test_vcpus_side_by_side(tmsim):
+    assert after(dry(tmsim, Q, "--parallel", "3")[0], "-plugin").endswith(",parallel=3")
+    assert "parallel" not in after(dry(tmsim, Q)[0], "-plugin")
+    one_line(tmsim("run", "--strict", "--parallel", "2", "--", QEMU), 2, "--parallel 2 with --strict")
+    one_line(tmsim("run", "--parallel", "65", "--", QEMU), 2, "--parallel", "64")
+
+
 def test_strict_adds_what_repeats(tmsim):
     words, said = dry(tmsim, ["-kernel", "k", "-append", "quiet", *Q], "--strict")
     assert after(words, "-rtc") == "base=2024-01-01T00:00:00,clock=vm"
