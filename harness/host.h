@@ -113,8 +113,8 @@ int host_fit(const double *bytes, const double *ns, int n, double l2_ways, doubl
 double host_instruction_ns(const struct host_calibration *c, const char *of);
 
 /*
- * What it takes to wake the other CPU, ns of CPU time: half of what tmloop's exchange between two CPUs (two wakes) takes beyond its
- * instructions, at system_ns each, and its stalls. 0: not measured, or nothing.
+ * What it takes to wake a CPU, and to be woken, ns of CPU time: a quarter of what tmloop's exchange between two CPUs (two wakes, and two that
+ * are woken) takes beyond its instructions, at system_ns each, and its stalls. 0: not measured, or nothing.
  */
 double host_wake_ns(const struct host_calibration *c, double system_ns);
 

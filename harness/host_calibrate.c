@@ -251,7 +251,7 @@ double host_wake_ns(const struct host_calibration *c, double system_ns)
 	double instructions = host_median(c, "instructions-wake"), ns = host_median(c, "loop-wake");
 	double beyond = ns - host_median(c, "stall-wake") - instructions * system_ns;
 
-	return instructions > 0 && ns > 0 && system_ns > 0 && beyond > 0 ? beyond / 2 : 0;
+	return instructions > 0 && ns > 0 && system_ns > 0 && beyond > 0 ? beyond / 4 : 0;
 }
 
 int host_calibration_write(const struct host_calibration *c, const char *path)

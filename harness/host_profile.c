@@ -89,7 +89,7 @@ static int make_keys(const struct host_calibration *c, struct keys *k)
 		    "[M] tmloop: mean of the system's kernels, likewise");
 	if (host_wake_ns(c, system_ns) > 0)
 		add(k, "wake_ns", host_wake_ns(c, system_ns),
-		    "[M] tmloop, wake: half of an exchange between two idle CPUs, beyond its instructions and stalls");
+		    "[M] tmloop, wake: a quarter of an exchange between two CPUs, beyond its instructions and stalls");
 	add(k, "l1_kib", caches.l1_kib, "%s",
 	    host_median(c, "l1_kib") > 0 ? "[C] as the CPU says" : "[M] as l2_hit_ns");
 	add(k, "l2_kib", caches.l2_kib, "%s",

@@ -52,7 +52,7 @@ struct profile {
 	double ns_per_instruction;
 	double system_ns_per_instruction; /* the guest's operating system's (addresses in the upper half); 0: as
 					     programs'. A file need not have this key, */
-	double wake_ns;			  /* nor this: what a vCPU pays to wake one that is halted, beside its instructions */
+	double wake_ns;			  /* nor this: what a vCPU pays to interrupt a halted one, and the halted one to go on */
 	double fast_ns_per_instruction;	  /* the same in fast-forward (model off), where memory is free */
 	double quantum_ns;
 	double l1_kib;

@@ -513,12 +513,15 @@ int sched_cond_wake(pthread_cond_t *cond, bool all, bool from_rcu)
 	outside = !sched_self || sched_self->state != ACTOR_RUNNING;
 	t = outside ? now_ps : sched_self->time_ps;
 	while ((first = first_waiter(cond, from_rcu))) {
-		if (first->halted && !outside && sched_self->kind == KIND_VCPU) {
+		uint64_t pays_ps = first->halted && !outside ? sched_wake_ps : 0;
+
+		if (pays_ps && sched_self->kind == KIND_VCPU) {
 			/* Its slice gets longer by that: it may hold a lock of the guest's that the other wants at once. */
-			t = sched_self->time_ps += sched_wake_ps;
-			sched_self->limit_ps += sched_wake_ps;
+			t = sched_self->time_ps += pays_ps;
+			sched_self->limit_ps += pays_ps;
 		}
 		make_ready(first, t, outside);
+		first->time_ps += pays_ps;
 		woken++;
 		if (!all)
 			break;

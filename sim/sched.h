@@ -55,7 +55,7 @@ struct actor {
 	uint32_t futex;
 };
 
-/* What a vCPU pays to wake a halted one, ps: the interrupt between processors. 0: its instructions only. */
+/* What a vCPU pays to interrupt a halted one, and a halted one to go on, ps, beside the instructions. */
 extern uint64_t sched_wake_ps;
 
 /* This thread's actor, NULL for any other thread (RCU). */

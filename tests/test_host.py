@@ -47,9 +47,9 @@ def profile(tmp_path, **figures):
     return {k: v if k == "name" else float(v) for s in ini.sections() for k, v in ini[s].items()}, done
 
 
-def test_a_wake_up_is_half_of_the_exchange_beyond_its_instructions(tmp_path):
+def test_a_wake_up_is_a_quarter_of_the_exchange_beyond_its_instructions(tmp_path):
     p, _ = profile(tmp_path, **{"instructions-wake": 40000, "stall-wake": 1000, "loop-wake": 59000})
-    assert p["wake_ns"] == pytest.approx(19000, rel=0.02)
+    assert p["wake_ns"] == pytest.approx(9500, rel=0.02)
     p, _ = profile(tmp_path, **{"instructions-wake": 40000, "stall-wake": 1000, "loop-wake": 20000})  # an exchange that is cheaper
     assert "wake_ns" not in p
 
