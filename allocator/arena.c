@@ -247,7 +247,7 @@ static unsigned choose_set(void)
 static void bind_thread(void)
 {
 	tm_arena_bound = true; // first: what follows may allocate
-	if (!tm.managed)
+	if (!tm.heap)
 		return;
 	me.set = choose_set();
 	sets[me.set].threads++;
@@ -261,7 +261,7 @@ static void bind_thread(void)
 
 void tm_arena_bind(void)
 {
-	if (++me.calls > FEW_CALLS || !tm.managed)
+	if (++me.calls > FEW_CALLS || !tm.heap)
 		bind_thread();
 }
 
@@ -313,7 +313,7 @@ bool tm_arenas_purge(size_t size)
 {
 	char name[32];
 
-	if (!tm.managed || size > tm.zone_bytes)
+	if (!tm.heap || size > tm.zone_bytes)
 		return false;
 	snprintf(name, sizeof(name), "arena.%u.purge", MALLCTL_ARENAS_ALL);
 	return !je_mallctl(name, NULL, NULL, NULL, 0);

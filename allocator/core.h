@@ -80,6 +80,8 @@ struct tm_core {
 	bool huge_unasked; // the kernel uses transparent huge pages wherever it can
 	bool no_huge;	   // keep them out
 	bool grown_up;	   // nothing was committed for a while: the reserve is not needed
+	bool heap;	   // malloc's memory is managed
+	bool guest;	   // underneath a VM: guest RAM is (guest.h), and nothing else
 	uint64_t vmas;	   // our estimate of mappings beyond the first ones
 	uint64_t vmas_max;
 	int uffd, uffd_remap;		  // without and with UFFD_FEATURE_EVENT_REMAP

@@ -13,12 +13,14 @@
 // of ours; all that it allocates is DRAM, not counted.
 //
 // Without userfaultfd the child copies, while the parent waits on a pipe: writes of other threads may get into the copy.
+// Guest RAM is no child's (QEMU asks for MADV_DONTFORK): it is unmapped there, and nothing is copied.
 // vfork and posix_spawn share memory until exec and need nothing. A raw clone() runs no handlers and shares PMEM granules.
 #include "allocator/fork.h"
 #include "allocator/arena.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
 #include "allocator/frames.h"
+#include "allocator/guest.h"
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
 #include "allocator/tier_pmem.h"
@@ -124,7 +126,7 @@ static void before(void)
 		return;
 	tm_engine_take();
 	tm_hint_expire(0);
-	if (!tm.count.total[1])
+	if (!tm.count.total[1] || tm.guest) // guest RAM is not for children
 		return;
 	thread = tm_os_thread_id();
 	if (tm.uffd_works && tm.engine_on)
@@ -186,7 +188,9 @@ static void in_child(void)
 	tm_engine_reset();
 	tm_arenas_reset();
 	tm_io_reset();
-	if (tm_frames_used()) { // of granules in use, or ahead of use
+	if (tm.guest) {
+		tm_guest_forget();
+	} else if (tm_frames_used()) { // of granules in use, or ahead of use
 		each_run(TM_PMEM, copy_shared);
 		each_run(TM_EMPTY, unmap_ahead);
 	}

@@ -14,6 +14,7 @@
 #include "allocator/fork.h"
 #include "allocator/front.h"
 #include "allocator/frames.h"
+#include "allocator/guest.h"
 #include "allocator/jem.h"
 #include "allocator/migrate.h"
 #include "allocator/page_code.h"
@@ -110,6 +111,8 @@ static bool set_up(void)
 	if (tm_os_read_file("/proc/sys/vm/max_map_count", text, sizeof(text)) <= 0)
 		strcpy(text, "65530");
 	tm.vmas_max = strtoull(text, NULL, 10) / 2;
+	if (tm.guest) // a VM needs few other mappings
+		tm.vmas_max += tm.vmas_max * 3 / 4;
 	tm.granule = number(TM_OPT_GRANULE);
 	tm.shift = (unsigned)__builtin_ctzll(tm.granule);
 	tm.quota_bytes = number(TM_OPT_DRAM);
@@ -126,6 +129,12 @@ static bool set_up(void)
 	if (tm_pmem.kind == TM_MEMFD && !tm_pmem_alias(why, sizeof(why)))
 		return drop_pmem(why);
 	tm_fork_init();
+	tm.heap = !tm.guest;
+	if (tm.guest) {
+		tm.grown_up = true; // no DRAM need be kept for small allocations
+		tm_malloc_zones(0, 0, 0, 0, 0);
+		return true;
+	}
 	tm_arenas_configure();
 	if (!tm_arenas_init())
 		tm_die("jemalloc did not accept its settings (MALLOC_CONF=%s)",
@@ -134,6 +143,15 @@ static bool set_up(void)
 	tm_front_init();
 	tm_malloc_zones(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN), number(TM_OPT_LARGE_MIN),
 			tm.base + TM_BUFFER * tm.zone_bytes, 2 * tm.zone_bytes);
+	return true;
+}
+
+// What is managed: all of the program's memory or guest RAM.
+static bool choose_capture(void)
+{
+	const char *what = tm.value[TM_OPT_CAPTURE_WHAT];
+
+	tm.guest = !strcmp(what, "guest-ram") || (!strcmp(what, "auto") && tm_guest_is_qemu());
 	return true;
 }
 
@@ -176,9 +194,10 @@ bool tm_init_heap(void)
 	}
 	const char *pid = env("TIERMEM_PID");
 	tm.pid = getpid();
-	tm.managed =
-		!getauxval(AT_SECURE) && (pid ? atoi(pid) == tm.pid : listed()) && read_options() && set_up();
+	tm.managed = !getauxval(AT_SECURE) && (pid ? atoi(pid) == tm.pid : listed()) && read_options() &&
+		     choose_capture() && set_up();
 	if (!tm.managed) {
+		tm.guest = false;
 		if (tm.base) // it gave up half-way
 			tm_os_munmap((void *)tm.base, TM_ZONES * tm.zone_bytes);
 		tm_malloc_zones(0, 0, 0, 0, 0);
@@ -198,16 +217,22 @@ static __attribute__((constructor)) void start(void)
 	tm_futex_look_up();
 	if (!tm.managed)
 		return;
-	tm_arenas_private(true);
+	if (tm.heap)
+		tm_arenas_private(true);
 	if (!tm_pmem.alias && !tm_pmem_alias(why, sizeof(why)))
 		tm_die("%s", why);
-	if (!tm_uffd_init())
+	if (!tm_uffd_init() && tm.guest)
+		tm_die("userfaultfd is denied, without which guest RAM cannot be managed; run as root or: sysctl "
+		       "vm.unprivileged_userfaultfd=1");
+	if (!tm.uffd_works)
 		tm_log("userfaultfd is denied: no migration, no capture of mmap; run as root or: sysctl "
 		       "vm.unprivileged_userfaultfd=1");
 	if (!tm_migrate_init())
 		tm_die("no address space for migration");
 	tm_io_init();
 	tm_control_init();
+	if (tm.guest) // threads start with the first guest RAM: QEMU may fork before (-daemonize)
+		return;
 	if (!tm_worker_start() && !conf)
 		tm_die("cannot start threads: %s", strerror(errno));
 	if (!tm.engine_on)

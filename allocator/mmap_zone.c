@@ -7,6 +7,7 @@
 #include "allocator/mmap_zone.h"
 #include "allocator/core.h"
 #include "allocator/frames.h"
+#include "allocator/guest.h"
 #include "allocator/hint.h"
 #include "allocator/tier_pmem.h"
 
@@ -63,13 +64,14 @@ bool tm_mmap_owns(const void *addr, size_t size)
 {
 	uintptr_t start = tm.base + TM_MMAP * tm.zone_bytes;
 	return tm.managed && (uintptr_t)addr - start < tm.zone_bytes &&
-	       size <= tm.zone_bytes - ((uintptr_t)addr - start);
+	       size <= tm.zone_bytes - ((uintptr_t)addr - start) &&
+	       (!tm.guest || tm_guest_owns((uintptr_t)addr, size));
 }
 
 void *tm_mmap_capture(size_t size, int prot)
 {
-	if (!tm.engine_on || !tm.uffd_works || tm.child || size < CAPTURE_BYTES || size < tm.granule ||
-	    size > tm.zone_bytes)
+	if (!tm.engine_on || !tm.uffd_works || tm.child || tm.guest || size < CAPTURE_BYTES ||
+	    size < tm.granule || size > tm.zone_bytes)
 		return NULL;
 	size_t n = (size + tm.granule - 1) >> tm.shift;
 	tm_lock();
@@ -87,6 +89,43 @@ void *tm_mmap_capture(size_t size, int prot)
 	}
 	tm_unlock();
 	return at;
+}
+
+void *tm_mmap_reserve(size_t size)
+{
+	const size_t align = (size_t)4 << 20;
+
+	if (size > tm.zone_bytes - align)
+		return NULL;
+	size_t n = (size + align - 1) / align * align >> tm.shift;
+	tm_lock();
+	size_t g = take_space(n);
+	void *at = g == SIZE_MAX ? NULL : tm_address(g);
+	for (size_t i = 0; at && i < n; i++)
+		tm_set(g + i, TM_FOREIGN, TM_NO_FRAME, 0);
+	if (at && !tm_os_anonymous(at, n << tm.shift, PROT_NONE))
+		at = NULL;
+	tm_unlock();
+	return at;
+}
+
+bool tm_mmap_adopt(void *addr, size_t size)
+{
+	size_t g = tm_index((uintptr_t)addr), n = size >> tm.shift;
+
+	if ((uintptr_t)addr & (tm.granule - 1)) {
+		errno = EINVAL;
+		return false;
+	}
+	tm_lock();
+	bool ok = tm_make_anonymous(g, n, PROT_READ | PROT_WRITE) &&
+		  !tm_os_uffd_register(tm.uffd, addr, n << tm.shift);
+	for (size_t i = 0; ok && i < n; i++) {
+		tm.table[g + i].live = (uint16_t)(tm.granule / TM_PAGE);
+		tm_set(g + i, TM_UNTOUCHED, TM_NO_FRAME, 0);
+	}
+	tm_unlock();
+	return ok;
 }
 
 // Waits until nobody else has any granule from first to last. tm_lock held; it is given up while waiting, so only a pass

@@ -7,7 +7,11 @@
 
 // New captured memory, zero, of size bytes; NULL: no address space, or not worth capturing.
 void *tm_mmap_capture(size_t size, int prot);
-// True if the range lies in the zone.
+// Address space of size bytes for guest RAM, aligned to 4 MiB, PROT_NONE and not captured (TM_FOREIGN); NULL: none left.
+void *tm_mmap_reserve(size_t size);
+// Captures whole granules of a range of such space: untouched memory from now on, whatever was mapped there. False: errno.
+bool tm_mmap_adopt(void *addr, size_t size);
+// True if the range lies in the zone; in a process whose guest RAM is managed, if any of it is guest RAM.
 bool tm_mmap_owns(const void *addr, size_t size);
 // The program unmaps a range (whole pages). foreign: it maps something of its own there instead.
 void tm_mmap_release(void *addr, size_t size, bool foreign);

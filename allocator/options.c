@@ -15,6 +15,8 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 			    "unit that migrates: a power of two, 4K to 4M"},
 	[TM_OPT_POLICY_NAME] = {"policy", "TIERMEM_POLICY", "NAME", "hotness", TM_OPT_POLICY,
 				"static (placement only) or hotness"},
+	[TM_OPT_CAPTURE_WHAT] = {"capture", "TIERMEM_CAPTURE", "WHAT", "auto", TM_OPT_CAPTURE,
+				 "program (all its memory), guest-ram (of a QEMU), or auto"},
 	[TM_OPT_STATS] = {"stats", "TIERMEM_STATS", "FILE", "", TM_OPT_TEXT,
 			  "write statistics as JSON to FILE at exit"},
 	[TM_OPT_CONF] = {"conf", "TIERMEM_CONF", "FILE", "/etc/tiermem.conf", TM_OPT_TEXT,
@@ -115,6 +117,11 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 		if (!strcmp(value, "static") || !strcmp(value, "hotness"))
 			return true;
 		snprintf(why, size, "no policy '%s'; there are static and hotness", value);
+		return false;
+	case TM_OPT_CAPTURE:
+		if (!strcmp(value, "auto") || !strcmp(value, "program") || !strcmp(value, "guest-ram"))
+			return true;
+		snprintf(why, size, "cannot capture '%s'; there are auto, program and guest-ram", value);
 		return false;
 	case TM_OPT_TEXT:
 		return true;

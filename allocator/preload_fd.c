@@ -1,5 +1,6 @@
 // The calls that make descriptors, requests and rings, for direct_io.h; and syscall(), which makes requests and futexes (pin.h).
 #include "allocator/direct_io.h"
+#include "allocator/guest.h"
 #include "allocator/os.h"
 #include "allocator/pin.h"
 #include "allocator/preload_io.h"
@@ -255,9 +256,11 @@ long syscall(long nr, ...)
 	return tm_os_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-// What follows cannot be followed: the next definition is called once migration has ended.
+// What follows cannot be followed: the next definition is called once migration has ended. A QEMU does without (guest.h): there is none.
 static void *after_refusal(const char *why, const char *name)
 {
+	if (tm_guest_refuses_rings())
+		return NULL;
 	tm_io_refuse(why);
 	return dlsym(RTLD_NEXT, name);
 }

@@ -3,6 +3,7 @@
 //
 // Not captured: MAP_FIXED, stacks, huge pages, locked, executable and PROT_NONE mappings, those under 64 KiB or a granule.
 #include "allocator/core.h"
+#include "allocator/guest.h"
 #include "allocator/mmap_zone.h"
 
 #include <errno.h>
@@ -27,6 +28,8 @@ void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 	}
 	if (flags & MAP_FIXED && size && tm_mmap_owns(addr, size) && !tm.child)
 		tm_mmap_release(addr, size, true);
+	if (tm.guest)
+		return tm_guest_mmap(addr, size, prot, flags, fd, offset);
 	return tm_os_mmap(addr, size, prot, flags, fd, offset);
 }
 
@@ -54,8 +57,13 @@ int mprotect(void *addr, size_t size, int prot)
 
 int madvise(void *addr, size_t size, int advice)
 {
+	if (tm.guest && advice == MADV_DONTFORK && tm_guest_capture(addr, size))
+		return 0;
 	if (!tm_mmap_owns(addr, size) || tm.child || !size || (uintptr_t)addr & (TM_PAGE - 1))
 		return tm_os_madvise(addr, size, advice);
+	if (tm.guest && (advice == MADV_DONTFORK || advice == MADV_DOFORK || advice == MADV_MERGEABLE ||
+			 advice == MADV_UNMERGEABLE))
+		return 0; // children get none of it anyway (fork.c)
 	switch (advice) {
 	case MADV_DONTNEED:
 	case MADV_FREE:
@@ -70,6 +78,9 @@ int madvise(void *addr, size_t size, int advice)
 	case MADV_DODUMP:
 	case MADV_DONTDUMP:
 		return 0; // hints about memory that is placed by other rules
+	case MADV_POPULATE_READ:
+	case MADV_POPULATE_WRITE:
+		return tm_os_madvise(addr, size, advice);
 	default:	  // MADV_DONTFORK and the like belong to the mapping: it stays
 		tm_mmap_pin(addr, size);
 		return tm_os_madvise(addr, size, advice);
