@@ -13,6 +13,7 @@
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
 #include "allocator/frames.h"
+#include "allocator/sim_link.h"
 #include "allocator/tier_pmem.h"
 
 #include <errno.h>
@@ -183,6 +184,8 @@ size_t tm_demote(size_t g, size_t n)
 		tm.count.failed++;
 	}
 	tm_unlock();
+	if (moved && tm.guest)
+		tm_sim_moved(g, moved, false);
 	return moved;
 }
 
@@ -259,5 +262,7 @@ size_t tm_promote(size_t g, size_t n)
 	}
 	tm_changed();
 	tm_unlock();
+	if (ok && tm.guest)
+		tm_sim_moved(g, n, true);
 	return ok ? n : 0;
 }

@@ -9,6 +9,7 @@
 #include "allocator/frames.h"
 #include "allocator/guest.h"
 #include "allocator/hint.h"
+#include "allocator/sim_link.h"
 #include "allocator/tier_pmem.h"
 
 #include <errno.h>
@@ -125,6 +126,8 @@ bool tm_mmap_adopt(void *addr, size_t size)
 		tm_set(g + i, TM_UNTOUCHED, TM_NO_FRAME, 0);
 	}
 	tm_unlock();
+	if (ok)
+		tm_sim_publish(g, n);
 	return ok;
 }
 

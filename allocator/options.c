@@ -34,6 +34,8 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 			      "hint faults per second at most; 0: no tracking"},
 	[TM_OPT_BANDWIDTH] = {"bandwidth", "TIERMEM_BANDWIDTH", "SIZE", "64M", TM_OPT_SIZE,
 			      "bytes per second that migration may move"},
+	[TM_OPT_SAMPLE_PERIOD] = {"sample-period", "TIERMEM_SAMPLE_PERIOD", "N", "401", TM_OPT_COUNT,
+				  "underneath a simulated VM: one sample for N LLC misses; 0: no tracking"},
 	[TM_OPT_TEST_MIGRATE] = {NULL, "TIERMEM_TEST_MIGRATE", "random", "", TM_OPT_TEXT,
 				 "test hook: migrate random granules without pause"},
 };

@@ -155,11 +155,12 @@ int tm_os_uffd_features(uint64_t *features)
 	return error;
 }
 
-int tm_os_uffd(bool remap)
+int tm_os_uffd(bool remap, bool thread_id)
 {
 	struct uffdio_api api = {.api = UFFD_API,
 				 .features = remap ? UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_THREAD_ID |
 							     UFFD_FEATURE_PAGEFAULT_FLAG_WP
+				 : thread_id ? UFFD_FEATURE_THREAD_ID
 						   : 0};
 	int fd = uffd_open();
 

@@ -33,8 +33,8 @@ ssize_t tm_os_read_file(const char *path, char *text, size_t size);
 int tm_os_high_fd(int fd);
 
 // A userfaultfd that sees the kernel's own accesses too; remap: it reports mremap and who touched (EVENT_REMAP,
-// THREAD_ID). Or -errno.
-int tm_os_uffd(bool remap);
+// THREAD_ID); else, if asked, who touched. Or -errno.
+int tm_os_uffd(bool remap, bool thread_id);
 // All features that the kernel has. 0 or -errno.
 int tm_os_uffd_features(uint64_t *features);
 int tm_os_uffd_register(int uffd, void *addr, size_t size);

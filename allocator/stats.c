@@ -6,6 +6,7 @@
 #include "allocator/policy.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/track_hint.h"
+#include "allocator/track_sample.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -133,8 +134,10 @@ size_t tm_stats_json(char *text, size_t size)
 	put(&o, ",\"faults\":{\"first_touch\":%" PRIu64 ",\"hint\":%" PRIu64 ",\"waited\":%" PRIu64 "}",
 	    c.first_touch, c.hint, c.waited);
 	put(&o, ",\"tracking\":{\"source\":\"%s\",\"cpu_ns\":%" PRIu64 ",\"samples\":%" PRIu64 "}",
-	    tm.uffd_works && tm_policy && tm_policy->hints ? "hint-fault" : "none", tm_track_cpu_ns(),
-	    tm_track_samples());
+	    tm_samples_on()					       ? "samples"
+	    : tm.uffd_works && tm_policy && tm_policy->hints ? "hint-fault"
+							       : "none",
+	    tm_track_cpu_ns(), tm_samples_on() ? tm_samples_total() : tm_track_samples());
 	put(&o,
 	    ",\"captured\":{\"heap_bytes\":%" PRIu64 ",\"mmap_bytes\":%" PRIu64 "},\"mappings\":%" PRIu64
 	    ",\"zones\":[",

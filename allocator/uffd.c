@@ -9,6 +9,7 @@
 #include "allocator/fork.h"
 #include "allocator/frames.h"
 #include "allocator/hint.h"
+#include "allocator/sim_link.h"
 #include "allocator/tier_pmem.h"
 
 #include <errno.h>
@@ -32,8 +33,8 @@ uint64_t tm_uffd_hint_cpu_ns(void)
 
 bool tm_uffd_init(void)
 {
-	tm.uffd = tm_os_uffd(false);
-	tm.uffd_remap = tm.uffd < 0 ? -1 : tm_os_uffd(true);
+	tm.uffd = tm_os_uffd(false, tm.guest);
+	tm.uffd_remap = tm.uffd < 0 ? -1 : tm_os_uffd(true, true);
 	zeros = tm_os_reserve(ZERO_BYTES);
 	tm.uffd_works = tm.uffd >= 0 && tm.uffd_remap >= 0 && zeros;
 	return tm.uffd_works;
@@ -65,8 +66,8 @@ static void fill_zero(char *at, size_t size)
 	fill_zero(at + half, size - half);
 }
 
-// First touch: the granule and, when touches come in order, ever more of those behind it. tm_lock held.
-static void first_touch(size_t g)
+// First touch, by thread: the granule and, when touches come in order, ever more of those behind it. tm_lock held.
+static void first_touch(size_t g, int thread)
 {
 	run_bytes = g == last_end ? (run_bytes < RUN_MAX ? run_bytes * 2 : RUN_MAX) : RUN_MIN;
 	size_t n = untouched_run(g, run_bytes >> tm.shift ? run_bytes >> tm.shift : 1);
@@ -90,6 +91,8 @@ static void first_touch(size_t g)
 				tm_set(g + i, TM_PMEM, frame + i, tm.table[g + i].flags);
 			if (tm_pmem_map(at, frame, got, tm_prot(&tm.table[g]), true)) {
 				tm_pmem_count(TM_MMAP, got);
+				if (tm.guest)
+					tm_sim_fault(thread, got, true);
 				tm_os_uffd_wake(tm.uffd, at, (size_t)got << tm.shift);
 				last_end = g + got;
 				return;
@@ -107,6 +110,8 @@ static void first_touch(size_t g)
 	for (size_t i = 0; i < n; i++)
 		tm_set(g + i, TM_DRAM, TM_NO_FRAME, tm.table[g + i].flags);
 	last_end = g + n;
+	if (tm.guest)
+		tm_sim_fault(thread, n, false);
 	fill_zero(at, n << tm.shift);
 }
 
@@ -121,7 +126,7 @@ static void fault(uintptr_t addr, int thread, bool write)
 	tm_lock();
 	switch ((enum tm_granule_state)t->state) {
 	case TM_UNTOUCHED:
-		first_touch(g);
+		first_touch(g, thread);
 		break;
 	case TM_HINT_DRAM:
 	case TM_HINT_PMEM: {

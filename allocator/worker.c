@@ -8,6 +8,7 @@
 #include "allocator/move.h"
 #include "allocator/policy.h"
 #include "allocator/policy_random.h"
+#include "allocator/sim_link.h"
 #include "allocator/track_hint.h"
 #include "allocator/uffd.h"
 
@@ -39,6 +40,10 @@ void tm_kick(bool urgent)
 // Sleeps for wait ns, or until it is kicked or a client asks for work; answers clients meanwhile. False: it cannot.
 static bool rest(uint64_t wait)
 {
+	if (tm_sim) {
+		tm_sim_rest(wait);
+		return true;
+	}
 	struct pollfd fds[1 + TM_CONTROL_POLLS] = {{.fd = kick_fd, .events = POLLIN}};
 	uint64_t now = tm_os_now_ns(), until = wait == TM_FOREVER ? TM_FOREVER : now + wait, drained;
 	bool work;
@@ -70,6 +75,8 @@ static bool rest(uint64_t wait)
 static void *work(void *unused)
 {
 	tm_arena_bound = true; // no arenas for this thread
+	if (tm_sim)
+		tm_sim_enter();
 	for (;;) {
 		atomic_store(&sleeping, AWAKE);
 		tm_io_scan(tm_os_now_ns());
@@ -111,8 +118,10 @@ bool tm_worker_start(void)
 	sigset_t all, before;
 	bool ok = true;
 
+	if (tm.guest)
+		tm_sim_init();
 	if (!strcmp(tm.value[TM_OPT_POLICY_NAME], "hotness"))
-		tm_policy = &tm_policy_hotness;
+		tm_policy = tm_sim ? &tm_policy_samples : &tm_policy_hotness;
 	if (!strcmp(tm.value[TM_OPT_TEST_MIGRATE], "random"))
 		tm_policy = &tm_policy_random;
 	kick_fd = tm_os_high_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

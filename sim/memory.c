@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/granules.h"
+
 /* QEMU 7.2, include/qemu/plugin-memory.h: what qemu_plugin_get_hwaddr returns. */
 struct hwaddr_7_2 {
 	bool is_io;
@@ -23,7 +25,8 @@ struct block {
 	uintptr_t start, end;
 	const char *name;
 	uint32_t first_line;
-	enum tier_id tier;
+	enum tier_id tier;		 /* of all of it, unless */
+	const struct granules *granules; /* each granule has its own */
 };
 
 enum { MAX_BLOCKS = 64, MAX_PMEM = 8 };
@@ -92,6 +95,7 @@ static int add_block(void *rb, void *opaque)
 	b->end = b->start + used_length(rb);
 	b->name = idstr(rb);
 	b->tier = is_pmem(b->name) ? TIER_PMEM : TIER_DRAM;
+	b->granules = granules_find(b->start);
 	l->n++;
 	return 0;
 }
@@ -138,6 +142,43 @@ static const struct block *find(uintptr_t host)
 		if (host >= l->block[i].start && host < l->block[i].end)
 			return &l->block[i];
 	return NULL;
+}
+
+/* The same, also when the block has come since the last listing. */
+static const struct block *find_or_list(uintptr_t host)
+{
+	static pthread_mutex_t listing = PTHREAD_MUTEX_INITIALIZER;
+	static unsigned int relisted;
+	const struct block *b = find(host);
+
+	if (b)
+		return b;
+	pthread_mutex_lock(&listing);
+	b = find(host);
+	if (!b && relisted < 1000) {
+		relisted++;
+		list_blocks();
+		b = find(host);
+	}
+	pthread_mutex_unlock(&listing);
+	return b;
+}
+
+static enum tier_id tier_of(const struct block *b, uintptr_t host)
+{
+	return b->granules && host < b->granules->end ? granules_tier(b->granules, host) : b->tier;
+}
+
+void memory_changed(void)
+{
+	__atomic_store_n(&listed, &none, __ATOMIC_RELEASE);
+}
+
+uint32_t memory_line_of(const void *host)
+{
+	const struct block *b = find_or_list((uintptr_t)host);
+
+	return b ? b->first_line + (uint32_t)(((uintptr_t)host - b->start) >> 6) : MEMORY_IO;
 }
 
 /*
@@ -195,27 +236,15 @@ static uintptr_t host_of_access(qemu_plugin_meminfo_t info, uint64_t vaddr)
 
 uint32_t memory_line(qemu_plugin_meminfo_t info, uint64_t vaddr, enum tier_id *tier)
 {
-	static pthread_mutex_t listing = PTHREAD_MUTEX_INITIALIZER;
-	static unsigned int relisted;
 	const struct block *b;
 	uintptr_t host = host_of_access(info, vaddr);
 
 	if (!host)
 		return MEMORY_IO;
-	b = find(host);
-	if (!b) {
-		pthread_mutex_lock(&listing);
-		b = find(host);
-		if (!b && relisted < 1000) {
-			relisted++;
-			list_blocks();
-			b = find(host);
-		}
-		pthread_mutex_unlock(&listing);
-	}
+	b = find_or_list(host);
 	if (!b)
 		return MEMORY_IO;
-	*tier = b->tier;
+	*tier = tier_of(b, host);
 	return b->first_line + (uint32_t)((host - b->start) >> 6);
 }
 
@@ -233,7 +262,7 @@ enum tier_id memory_tier(uint32_t line)
 {
 	const struct block *b = block_of(line);
 
-	return b ? b->tier : TIER_DRAM;
+	return b ? tier_of(b, b->start + (uintptr_t)(line - b->first_line) * 64) : TIER_DRAM;
 }
 
 void *memory_host(uint32_t line, const char **block, uint64_t *offset)

@@ -28,6 +28,12 @@ enum tier_id memory_tier(uint32_t line);
 /* The host address of a line that memory_line has named, its RAM block's name and the offset there in bytes; NULL, "" and 0 for none. */
 void *memory_host(uint32_t line, const char **block, uint64_t *offset);
 
+/* The line that a host address is in, MEMORY_IO: it is no guest RAM. */
+uint32_t memory_line_of(const void *host);
+
+/* A table of granules has come (granules.h): the blocks are listed anew before the next access. */
+void memory_changed(void);
+
 /* Called once the machine exists: names of PMEM backends that no RAM block has, NULL when all were found. */
 const char *memory_missing_pmem(void);
 

@@ -65,6 +65,9 @@ static const struct key keys[] = {
 	DISK_KEY(read_gbps, 0.001, 1000),
 	DISK_KEY(write_gbps, 0.001, 1000),
 	DISK_KEY(queue, 1, 256),
+	KEY("underneath", underneath_fault_ns, 0, 1000000),
+	KEY("underneath", underneath_move_ns, 0, 10000000),
+	KEY("underneath", underneath_sample_ns, 0, 1000000),
 };
 
 enum { KEY_COUNT = sizeof(keys) / sizeof(*keys) };
@@ -78,6 +81,13 @@ struct load {
 static double *place(struct profile *p, const struct key *k)
 {
 	return (double *)(void *)((char *)p + k->offset);
+}
+
+/* A file need not have it. */
+static bool optional(const struct key *k)
+{
+	return k->offset == offsetof(struct profile, system_ns_per_instruction) ||
+	       k->offset == offsetof(struct profile, wake_ns) || !strcmp(k->section, "underneath");
 }
 
 static int find(const char *name)
@@ -149,8 +159,7 @@ int profile_load(struct profile *p, const char *path, char *err, size_t err_size
 		return -1;
 	}
 	for (int i = 0; i < KEY_COUNT; i++) {
-		if (!l.seen[i] && keys[i].offset != offsetof(struct profile, system_ns_per_instruction) &&
-		    keys[i].offset != offsetof(struct profile, wake_ns)) {
+		if (!l.seen[i] && !optional(&keys[i])) {
 			snprintf(err, err_size, "%s: '%s' in section [%s] is missing", path, keys[i].name,
 				 keys[i].section);
 			return -1;

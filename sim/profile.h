@@ -65,6 +65,10 @@ struct profile {
 	struct tier_profile tier[TIER_COUNT];
 	double memory_mode_dram_mib; /* DRAM that caches the PMEM tier (Memory Mode), 0: none (App Direct) */
 	struct disk_profile disk;
+	/* An allocator underneath the guest; a file need not have these, 0: */
+	double underneath_fault_ns;  /* a page fault that it resolves, without what it fills in */
+	double underneath_move_ns;   /* moving a run of granules, without the copy */
+	double underneath_sample_ns; /* a vCPU, for each sample of its misses */
 };
 
 /* Reads a profile file. 0, or -1 with one line in err (file, line, what is wrong). Every key must be there. */

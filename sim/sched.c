@@ -341,6 +341,7 @@ void sched_init(uint64_t quantum_ns, unsigned int tokens)
 	main_actor->kind = KIND_MAIN;
 	main_actor->id = SCHED_MAX_VCPUS;
 	main_actor->state = ACTOR_READY;
+	main_actor->tid = (int)syscall(SYS_gettid);
 	give(main_actor);
 	sched_self = main_actor;
 }
@@ -355,6 +356,7 @@ struct actor *sched_attach_vcpu(unsigned int index)
 	a->time_ps = now_ps;
 	a->deadline_ps = SCHED_NEVER;
 	a->state = ACTOR_WAITING; /* until its first wait or yield */
+	a->tid = (int)syscall(SYS_gettid);
 	if (index >= n_vcpus)
 		n_vcpus = index + 1;
 	pthread_mutex_unlock(&lock);
@@ -388,7 +390,17 @@ struct actor *sched_new_worker(void)
 void sched_enter(struct actor *a)
 {
 	sched_self = a;
+	a->tid = (int)syscall(SYS_gettid);
 	futex_wait(a);
+}
+
+void sched_charge(int tid, uint64_t ps)
+{
+	pthread_mutex_lock(&lock);
+	for (unsigned int i = 0; i < SCHED_MAX_ACTORS; i++)
+		if (sched_actors[i].state == ACTOR_RUNNING && sched_actors[i].tid == tid)
+			sched_actors[i].time_ps += ps;
+	pthread_mutex_unlock(&lock);
 }
 
 void sched_leave(struct actor *a)

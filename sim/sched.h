@@ -52,6 +52,7 @@ struct actor {
 	struct pollfd *fds; /* POLLING */
 	nfds_t n_fds;
 	bool kicked; /* POLLING: somebody made one of its descriptors ready */
+	int tid;     /* Linux's number of its thread */
 	uint32_t futex;
 };
 
@@ -86,6 +87,9 @@ void sched_yield_token(struct actor *a);
 
 /* The worker gives the token away until at_ps. */
 void sched_sleep_until(struct actor *a, uint64_t at_ps);
+
+/* Lets ps pass for the actor whose thread is tid: it waits for something outside simulated time that takes so long in it. */
+void sched_charge(int tid, uint64_t ps);
 
 /* pthread_cond_wait for an actor: releases the token and the mutex, returns with both. timeout_ns of simulated time, -1 none.
    Returns 0 or ETIMEDOUT. */

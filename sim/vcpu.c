@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "sim/granules.h"
 #include "sim/memory.h"
 #include "sim/sample.h"
 
@@ -165,6 +166,15 @@ static void remember(struct vcpu *v, uint32_t line, uint64_t vaddr)
 		v->stored_from = v->stored_to - STORED_LINES;
 }
 
+/* The line is being moved to the other tier: the vCPU waits. Returns when it goes on. */
+static uint64_t wait_for_move(struct vcpu *v, uint32_t line, uint64_t now_ps)
+{
+	uint64_t stall = granules_wait(line, now_ps);
+
+	v->n.stall_ps += stall;
+	return v->actor->time_ps = now_ps + stall;
+}
+
 void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store)
 {
 	enum tier_id tier;
@@ -173,6 +183,7 @@ void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store)
 
 	if (line == MEMORY_IO)
 		return;
+	now = wait_for_move(v, line, now);
 	v->n.l1_misses++;
 	if (store)
 		remember(v, line, vaddr);
@@ -215,6 +226,7 @@ void vcpu_nt_store(struct vcpu *v, uint32_t info, uint64_t vaddr)
 
 	if (line == MEMORY_IO || line == v->nt_line)
 		return;
+	wait_for_move(v, line, v->actor->time_ps);
 	v->nt_line = line;
 	l1_drop(&v->l1, vaddr >> 6);
 	cache_drop(&v->l2, line);

@@ -1,0 +1,36 @@
+#include "allocator/heat_order.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define FACTOR	2.0f // the hysteresis
+#define CERTAIN 5.0f // standard errors of the difference of two counts
+
+static int by_address(const struct tm_heat *x, const struct tm_heat *y)
+{
+	return x->g < y->g ? -1 : x->g > y->g;
+}
+
+static int hottest(const void *a, const void *b)
+{
+	const struct tm_heat *x = a, *y = b;
+
+	return x->heat > y->heat ? -1 : x->heat < y->heat ? 1 : by_address(x, y);
+}
+
+static int coldest(const void *a, const void *b)
+{
+	const struct tm_heat *x = a, *y = b;
+
+	return x->heat < y->heat ? -1 : x->heat > y->heat ? 1 : by_address(x, y);
+}
+
+void tm_heat_sort(struct tm_heat *v, size_t n, bool hottest_first)
+{
+	qsort(v, n, sizeof(*v), hottest_first ? hottest : coldest);
+}
+
+bool tm_heat_worth(float on_pmem, float in_dram)
+{
+	return on_pmem > FACTOR * in_dram && on_pmem - in_dram > CERTAIN * sqrtf(on_pmem + in_dram);
+}
