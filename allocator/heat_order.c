@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #define FACTOR	2.0f // the hysteresis
-#define CERTAIN 5.0f // standard errors of the difference of two counts
+#define CERTAIN 2.5f // standard errors of the difference of two counts
+#define CHANCE	4.0f // standard deviations of one
+#define LEAST	5.0f // samples
 
 static int by_address(const struct tm_heat *x, const struct tm_heat *y)
 {
@@ -30,7 +32,10 @@ void tm_heat_sort(struct tm_heat *v, size_t n, bool hottest_first)
 	qsort(v, n, sizeof(*v), hottest_first ? hottest : coldest);
 }
 
-bool tm_heat_worth(float on_pmem, float in_dram)
+// Counts are Poisson. The hottest of thousands that are equally hot is some four standard deviations above their mean; LEAST more,
+// since the distribution has a longer tail when the mean is small.
+bool tm_heat_worth(float on_pmem, float in_dram, float mean)
 {
-	return on_pmem > FACTOR * in_dram && on_pmem - in_dram > CERTAIN * sqrtf(on_pmem + in_dram);
+	return on_pmem > mean + CHANCE * sqrtf(mean) + LEAST && on_pmem > FACTOR * in_dram &&
+	       on_pmem - in_dram > CERTAIN * sqrtf(on_pmem + in_dram);
 }

@@ -13,7 +13,8 @@ struct tm_heat {
 // Sorts n granules by heat, those of equal heat by address.
 void tm_heat_sort(struct tm_heat *v, size_t n, bool hottest_first);
 
-// Whether a granule on PMEM with so many samples should trade places with one in DRAM with so many.
-bool tm_heat_worth(float on_pmem, float in_dram);
+// Whether a granule on PMEM with so many samples should trade places with one in DRAM with so many, when the mean of all granules is
+// that many: it is hot beyond chance, and certainly and considerably hotter than the other.
+bool tm_heat_worth(float on_pmem, float in_dram, float mean);
 
 #endif

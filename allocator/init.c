@@ -104,10 +104,19 @@ static bool drop_pmem(const char *why)
 	return give_up("", why);
 }
 
+// Whether guest RAM is managed instead of all of the program's memory.
+static bool captures_guest(void)
+{
+	const char *what = tm.value[TM_OPT_CAPTURE_WHAT];
+
+	return !strcmp(what, "guest-ram") || (!strcmp(what, "auto") && tm_guest_is_qemu());
+}
+
 static bool set_up(void)
 {
 	char why[512], text[32];
 
+	tm.guest = captures_guest();
 	if (tm_os_read_file("/proc/sys/vm/max_map_count", text, sizeof(text)) <= 0)
 		strcpy(text, "65530");
 	tm.vmas_max = strtoull(text, NULL, 10) / 2;
@@ -143,15 +152,6 @@ static bool set_up(void)
 	tm_front_init();
 	tm_malloc_zones(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN), number(TM_OPT_LARGE_MIN),
 			tm.base + TM_BUFFER * tm.zone_bytes, 2 * tm.zone_bytes);
-	return true;
-}
-
-// What is managed: all of the program's memory or guest RAM.
-static bool choose_capture(void)
-{
-	const char *what = tm.value[TM_OPT_CAPTURE_WHAT];
-
-	tm.guest = !strcmp(what, "guest-ram") || (!strcmp(what, "auto") && tm_guest_is_qemu());
 	return true;
 }
 
@@ -194,8 +194,8 @@ bool tm_init_heap(void)
 	}
 	const char *pid = env("TIERMEM_PID");
 	tm.pid = getpid();
-	tm.managed = !getauxval(AT_SECURE) && (pid ? atoi(pid) == tm.pid : listed()) && read_options() &&
-		     choose_capture() && set_up();
+	tm.managed =
+		!getauxval(AT_SECURE) && (pid ? atoi(pid) == tm.pid : listed()) && read_options() && set_up();
 	if (!tm.managed) {
 		tm.guest = false;
 		if (tm.base) // it gave up half-way
@@ -215,6 +215,7 @@ static __attribute__((constructor)) void start(void)
 	tm_io_look_up();
 	tm_fd_look_up();
 	tm_futex_look_up();
+	tm_guest_look_up();
 	if (!tm.managed)
 		return;
 	if (tm.heap)

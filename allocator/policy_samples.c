@@ -1,9 +1,9 @@
 // The policy `hotness` where a sampling unit counts misses (underneath a simulated VM). Heat of a granule: its samples, halved whenever
-// as many have come as AGE times the granules in use. Within the migration bandwidth, every TICK_NS:
+// there are AGE for each granule in use. Within the migration bandwidth, every TICK_NS:
 //   fill      free DRAM is filled with the hottest granules of PMEM;
-//   exchange  the hottest granules of PMEM and the coldest of DRAM trade places, pair by pair, while the first is more than twice as
-//             hot as the second and the difference is beyond CERTAIN standard errors (counts are Poisson): chance alone moves next to
-//             nothing, and once hot and cold are in their places nothing moves.
+//   exchange  the hottest granules of PMEM and the coldest of DRAM trade places, pair by pair, while the first is hot beyond chance
+//             and more than twice as hot as the second (heat_order.h): chance alone moves next to nothing, and once hot and cold
+//             are in their places nothing moves.
 // Without samples it sleeps.
 #include "allocator/core.h"
 #include "allocator/heat_order.h"
@@ -19,7 +19,7 @@
 #define LEAST	3 // samples: fewer are chance
 
 static float *heat; // by granule of the zone
-static double aging;
+static double mass; // all heat
 static size_t first;
 static uint64_t last_ns;
 static double budget; // bytes
@@ -28,16 +28,16 @@ static struct tm_heat *hot, *cold; // candidates: on PMEM, on DRAM
 static void take(size_t g, uint32_t n)
 {
 	heat[g - first] += (float)n;
-	aging += n;
+	mass += n;
 }
 
 static void age(void)
 {
 	size_t end = tm_zone_end(TM_MMAP);
 
-	if (aging < AGE * (double)(tm.count.total[0] + tm.count.total[1]))
+	if (mass < AGE * (double)(tm.count.total[0] + tm.count.total[1]))
 		return;
-	aging = 0;
+	mass /= 2;
 	for (size_t g = first; g < end; g++)
 		heat[g - first] *= 0.5f;
 }
@@ -72,9 +72,10 @@ static size_t place(void)
 		i++;
 	if (i == n_hot || budget <= 0 || tm.quota == TM_UNLIMITED)
 		return i;
+	float mean = (float)(mass / (double)(tm.count.total[0] + tm.count.total[1]));
 	n_cold = list(cold, TM_DRAM, 0);
 	tm_heat_sort(cold, n_cold, false);
-	for (; i < n_hot && k < n_cold && budget > 0 && tm_heat_worth(hot[i].heat, cold[k].heat); i++, k++) {
+	for (; i < n_hot && k < n_cold && budget > 0 && tm_heat_worth(hot[i].heat, cold[k].heat, mean); i++, k++) {
 		if (!pay(tm_demote(cold[k].g, 1)) || !pay(tm_promote(hot[i].g, 1)))
 			break;
 	}
@@ -129,19 +130,11 @@ static bool curious(void)
 // Relative to the mean of all granules in use.
 static float coldness(size_t g)
 {
-	double in_use = (double)(tm.count.total[0] + tm.count.total[1]), sum = 0;
-	size_t end = tm_zone_end(TM_MMAP);
-	static size_t counted;
-	static double mean;
+	double in_use = (double)(tm.count.total[0] + tm.count.total[1]);
 
-	if (!heat || g < first)
+	if (!heat || g < first || mass < in_use)
 		return 0;
-	if (!mean || counted++ % 4096 == 0) {
-		for (size_t i = first; i < end; i++)
-			sum += heat[i - first];
-		mean = in_use ? sum / in_use : 0;
-	}
-	return mean ? logf((float)mean + 1) - logf(heat[g - first] + 1) : 0;
+	return logf((float)(mass / in_use) + 1) - logf(heat[g - first] + 1);
 }
 
 const struct tm_policy tm_policy_samples = {

@@ -53,8 +53,9 @@ CLOCK = "clocksource=hpet tsc=unstable"
 
 
 def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus=2, pmem_mib=0, cpu="max,-tsc,-erms,-fsrm", append=CLOCK,
-        seed=1, plugin="", preload=True, qemu=(), environment=None, timeout=240, program=QEMU):
-    """Boots a guest that runs script with /bin/sh; returns a Guest. extra: more programs, {name: path}; program: the QEMU."""
+        seed=1, plugin="", preload=True, qemu=(), environment=None, timeout=240, program=QEMU, prefix=(), memory="512M"):
+    """Boots a guest that runs script with /bin/sh; returns a Guest. extra: more programs, {name: path}; program: the QEMU; prefix: what
+    starts it (tiermem run); plugin=None, preload=False: without the simulator."""
     files = {"tm": (0o40755, b""), "tm/bin": (0o40755, b""), "tm/lib": (0o40755, b""), "tm/run": (0o100755, script.encode())}
     for p in programs:
         files[f"tm/bin/{p}"] = (0o100755, (BUILD / "bin" / p).read_bytes())
@@ -65,8 +66,8 @@ def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus
     initrd = (BUILD / "guest/initrd.img").read_bytes()
     (folder / "initrd").write_bytes(initrd + b"\0" * (-len(initrd) % 4) + newc(files))
     root = BUILD / "guest/root.img"
-    args = [str(program), "-machine", "q35,nvdimm=on", "-accel", "tcg,thread=multi", "-cpu", cpu,
-            "-smp", str(vcpus), "-m", "512M,slots=4,maxmem=16G", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", str(seed),
+    args = [*map(str, prefix), str(program), "-machine", "q35,nvdimm=on", "-accel", "tcg,thread=multi", "-cpu", cpu,
+            "-smp", str(vcpus), "-m", f"{memory},slots=4,maxmem=16G", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", str(seed),
             "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(BUILD / "guest/vmlinuz"),
             "-initrd", str(folder / "initrd"), "-append",
             f"console=ttyS0 panic=-1 {append} nokaslr random.trust_cpu=on quiet",
@@ -76,7 +77,9 @@ def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus
     if pmem_mib:
         args += ["-object", f"memory-backend-ram,id=pmem0,size={pmem_mib}M", "-device", "nvdimm,memdev=pmem0,id=nv1"]
         plugin = ",pmem=pmem0" + plugin
-    args += ["-plugin", f"{SIM},profile={PROFILE},stats={folder}/stats.json{plugin}", *qemu]
+    if plugin is not None:
+        args += ["-plugin", f"{SIM},profile={PROFILE},stats={folder}/stats.json{plugin}"]
+    args += qemu
     env = dict(os.environ, **(environment or {}), **({"LD_PRELOAD": str(SIM)} if preload else {}))
     done = subprocess.run(args, env=env, capture_output=True, text=True, timeout=timeout)
     return Guest(folder, done.returncode, done.stderr)
