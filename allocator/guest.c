@@ -13,6 +13,7 @@
 // The address of the RAM never changes: QEMU keeps pointers to it everywhere. What moves is what is mapped there.
 #include "allocator/guest.h"
 #include "allocator/core.h"
+#include "allocator/direct_io.h"
 #include "allocator/guest_args.h"
 #include "allocator/mmap_zone.h"
 #include "allocator/worker.h"
@@ -123,6 +124,12 @@ static bool is_ours(const struct block *b)
 		tm_die("guest RAM in %s: the file has contents, which managed memory would not have; remove it first",
 		       b->path);
 	return true;
+}
+
+void tm_guest_opened(const char *path)
+{
+	if (!strncmp(path, "/dev/vfio/", 10) || !strcmp(path, "/dev/iommu"))
+		tm_io_refuse("VFIO");
 }
 
 bool tm_guest_backed_by(int fd)

@@ -23,6 +23,9 @@ bool tm_guest_capture(void *addr, size_t size);
 // True if any of the range is captured guest RAM.
 bool tm_guest_owns(uintptr_t addr, size_t size);
 
+// QEMU opens a device: one that pins all guest RAM (VFIO) ends migration.
+void tm_guest_opened(const char *path);
+
 // True if fd is the file behind captured guest RAM.
 bool tm_guest_backed_by(int fd);
 

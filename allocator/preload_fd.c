@@ -1,4 +1,5 @@
 // The calls that make descriptors, requests and rings, for direct_io.h; and syscall(), which makes requests and futexes (pin.h).
+#include "allocator/core.h"
 #include "allocator/direct_io.h"
 #include "allocator/guest.h"
 #include "allocator/os.h"
@@ -53,6 +54,8 @@ static int open_at(int dir, const char *path, int flags, mode_t mode)
 {
 	int fd = next_openat64(dir, path, flags, mode);
 
+	if (tm.guest && path)
+		tm_guest_opened(path);
 	tm_io_opened(fd, flags);
 	return fd;
 }
@@ -224,6 +227,20 @@ int io_pgetevents(aio_context_t context, long least, long n, struct io_event *ev
 	return (int)(done < 0 ? -errno : done);
 }
 
+// A read or write by number: the simulator's, which stands before our own functions.
+static long held(long nr, const long *a)
+{
+	bool vector = nr == SYS_preadv || nr == SYS_pwritev;
+	struct iovec one = {(void *)a[1], (size_t)a[2]};
+	int slot = tm_io_begin(vector ? (const struct iovec *)a[1] : &one, vector ? (int)a[2] : 1);
+	long result = tm_os_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	int saved = errno;
+
+	tm_io_end(slot);
+	errno = saved;
+	return result;
+}
+
 long syscall(long nr, ...)
 {
 	long a[6];
@@ -242,6 +259,13 @@ long syscall(long nr, ...)
 				 (const struct io_event *)a[3]);
 	case SYS_io_uring_setup:
 		tm_io_refuse("io_uring");
+		break;
+	case SYS_pread64:
+	case SYS_pwrite64:
+	case SYS_preadv:
+	case SYS_pwritev:
+		if (tm.guest && tm_io_direct((int)a[0]))
+			return held(nr, a);
 		break;
 	case SYS_futex:
 		if (!(a[1] & FUTEX_PRIVATE_FLAG)) {

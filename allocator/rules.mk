@@ -7,7 +7,7 @@ ALLOCATOR_LIB := arena conf control control_path direct_io fork frames front gra
 	quota sim_link stats tier_pmem track_hint track_sample uffd worker
 ALLOCATOR_LIB_OBJ := $(ALLOCATOR_LIB:%=$(BUILD)/pic/allocator/%.o)
 ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,$(addprefix cli/,main ask doctor doctor_devices doctor_kernel \
-	doctor_tiermem man migrate quota run stats watch) conf control_path granule options os tier_pmem)
+	doctor_tiermem man migrate quota run stats sweep watch) conf control_path granule options os tier_pmem)
 
 PROGRAMS  += $(BUILD)/bin/tiermem
 LIBRARIES += $(BUILD)/lib/libtiermem-preload.so

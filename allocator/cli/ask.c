@@ -48,6 +48,7 @@ json_t *cli_ask(pid_t pid, const char *request, int patience_s, const char **raw
 
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	if (stat(path, &st)) {
+		cli_sweep();
 		snprintf(why, sizeof(why), "there is no process %d", (int)pid);
 		return NULL;
 	}

@@ -42,6 +42,8 @@ int cli_format(int argc, char **argv, int *i, bool *json);
 // an error; cli_why() says which. raw, if not NULL: the text of the answer, valid until the next one.
 json_t *cli_ask(pid_t pid, const char *request, int patience_s, const char **raw);
 const char *cli_why(void);
+// Removes the sockets of this user's processes that are gone without having removed them (killed).
+void cli_sweep(void);
 #define CLI_PATIENCE_S 5
 
 // Members of a JSON object; 0 if they are not there.

@@ -194,6 +194,7 @@ int cli_run(int argc, char **argv)
 	setenv("LD_PRELOAD", text, 1);
 	snprintf(text, sizeof(text), "%d", (int)getpid());
 	setenv("TIERMEM_PID", text, 1);
+	cli_sweep();
 	execvp(argv[i], argv + i);
 	return cli_error(1, "cannot run %s: %s", argv[i], strerror(errno));
 }
