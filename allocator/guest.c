@@ -198,6 +198,18 @@ void *tm_guest_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t 
 	return p;
 }
 
+uint64_t tm_guest_offset(uintptr_t addr)
+{
+	uint64_t before = 0;
+
+	for (int i = 0; i < BLOCKS; i++) {
+		if (blocks[i].captured && addr - blocks[i].addr < blocks[i].size)
+			return before + (addr - blocks[i].addr);
+		before += blocks[i].captured ? blocks[i].size : 0;
+	}
+	return UINT64_MAX;
+}
+
 // Each granule may become a mapping of its own.
 static void check_count(uint64_t bytes)
 {

@@ -36,7 +36,8 @@ void tm_guest_forget(void);
 // does with poll, and a drive with aio=io_uring fails to open; says so if the command line has one.
 bool tm_guest_refuses_rings(void);
 
-// Bytes of guest RAM that are captured.
+// Bytes of guest RAM that are captured; where an address lies in them, block after block, UINT64_MAX: nowhere.
 uint64_t tm_guest_bytes(void);
+uint64_t tm_guest_offset(uintptr_t addr);
 
 #endif

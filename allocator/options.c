@@ -36,6 +36,8 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 			      "bytes per second that migration may move"},
 	[TM_OPT_SAMPLE_PERIOD] = {"sample-period", "TIERMEM_SAMPLE_PERIOD", "N", "401", TM_OPT_COUNT,
 				  "underneath a simulated VM: one sample for N LLC misses; 0: no tracking"},
+	[TM_OPT_HEAT] = {"heat", "TIERMEM_HEAT", "FILE", "", TM_OPT_TEXT,
+			 "underneath a simulated VM: write samples and tiers of guest RAM over time to FILE, as CSV"},
 	[TM_OPT_TEST_MIGRATE] = {NULL, "TIERMEM_TEST_MIGRATE", "random", "", TM_OPT_TEXT,
 				 "test hook: migrate random granules without pause"},
 };

@@ -6,6 +6,7 @@
 //             are in their places nothing moves.
 // Without samples it sleeps.
 #include "allocator/core.h"
+#include "allocator/heat_file.h"
 #include "allocator/heat_order.h"
 #include "allocator/migrate.h"
 #include "allocator/policy.h"
@@ -29,6 +30,7 @@ static void take(size_t g, uint32_t n)
 {
 	heat[g - first] += (float)n;
 	mass += n;
+	tm_heat_file_take(g, n);
 }
 
 static void age(void)
@@ -108,6 +110,7 @@ static uint64_t tick(uint64_t now)
 		budget = (double)bytes / 4;
 	last_ns = now;
 	tm_samples_collect(take);
+	tm_heat_file_write(now);
 	samples = tm_samples_total();
 	if (samples == seen)
 		return TM_FOREVER;

@@ -112,16 +112,16 @@ static void make_absolute(enum tm_option_id id)
 	setenv(env, path, 1);
 }
 
-// The statistics must be writable at the end of a run that may take days: find out now.
-static int check_stats_file(void)
+// What a run of days writes must be writable: find out now.
+static int check_file(enum tm_option_id id, const char *what)
 {
-	const char *path = getenv(tm_options[TM_OPT_STATS].env);
+	const char *path = getenv(tm_options[id].env);
 
 	if (!path || !*path)
 		return 0;
 	FILE *f = fopen(path, "a");
 	if (!f)
-		return cli_error(1, "cannot write the statistics to %s: %s", path, strerror(errno));
+		return cli_error(1, "cannot write the %s to %s: %s", what, path, strerror(errno));
 	fclose(f);
 	return 0;
 }
@@ -181,7 +181,9 @@ int cli_run(int argc, char **argv)
 	}
 	make_absolute(TM_OPT_PMEM_PATH);
 	make_absolute(TM_OPT_STATS);
-	if ((status = check_pmem()) || (status = check_stats_file()))
+	make_absolute(TM_OPT_HEAT);
+	if ((status = check_pmem()) || (status = check_file(TM_OPT_STATS, "statistics")) ||
+	    (status = check_file(TM_OPT_HEAT, "heat")))
 		return status;
 	if (!found)
 		return cli_error(1, "cannot run %s: no such program, or it is not executable", argv[i]);
