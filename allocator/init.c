@@ -121,7 +121,7 @@ static bool set_up(void)
 		strcpy(text, "65530");
 	tm.vmas_max = strtoull(text, NULL, 10) / 2;
 	if (tm.guest) // a VM needs few other mappings
-		tm.vmas_max += tm.vmas_max * 3 / 4;
+		tm.vmas_max += tm.vmas_max * 7 / 8;
 	tm.granule = number(TM_OPT_GRANULE);
 	tm.shift = (unsigned)__builtin_ctzll(tm.granule);
 	tm.quota_bytes = number(TM_OPT_DRAM);
