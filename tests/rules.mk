@@ -41,3 +41,8 @@ unit-test: $(UNIT_TESTS)
 test-qemu10: all guest qemu10
 	TEST_QEMU=$(abspath $(QEMU10))/qemu-system-x86_64 $(PYTHON) -m pytest -q -rs -p no:cacheprovider \
 		tests/test_sim.py tests/test_strict.py $(PYTEST_OPTIONS)
+
+## test-gate: the whole gate against an allocator that is half a per cent slower, and twenty runs of unchanged code (an hour or more)
+.PHONY: test-gate
+test-gate: all guest
+	TEST_LONG=1 $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/test_gate.py -k whole_gate $(PYTEST_OPTIONS)

@@ -338,8 +338,8 @@ class Real:
         if library:
             shutil.copy(library, folder / "build/stripped/lib/libtiermem-preload.so")
 
-    def gate(self, reference, seeds, *args):
-        r = subprocess.run([TMBENCH, "gate", "--reference", reference, "--seeds", str(seeds), *self.SHORT, *args], capture_output=True,
+    def gate(self, reference, seeds, *args, what=SHORT):
+        r = subprocess.run([TMBENCH, "gate", "--reference", reference, "--seeds", str(seeds), *what, *args], capture_output=True,
                            text=True, timeout=2400, env=dict(os.environ, TMBENCH_ROOT=str(self.tree), NO_COLOR="1"))
         assert r.returncode in (0, 3), r.stderr
         return r
@@ -376,3 +376,19 @@ def test_real_guests_are_identical_when_nothing_changed_and_a_slower_allocator_i
     r = slow.gate(reference, 3)
     assert r.returncode == 3, r.stdout
     assert "WORSE     all all throughput" in r.stdout and "server's instructions/op +" in r.stdout
+
+
+@pytest.mark.skipif(not os.environ.get("TEST_LONG"), reason="an hour of simulation: make test-gate")
+def test_the_whole_gate_catches_half_a_percent_and_is_silent_over_twenty_runs(tmp_path):
+    """Eleven turns are 0.5 % more instructions per request."""
+    whole = ("--timeout", "900")
+    same = Real(tmp_path / "same")
+    reference = tmp_path / "reference"
+    r = same.gate(reference, 5, "--accept", "as it is", what=whole)
+    assert "renewed" in r.stdout, r.stderr
+    slow = Real(tmp_path / "slow", slowed_library(tmp_path / "source", 11))
+    r = slow.gate(reference, 5, what=whole)
+    assert r.returncode == 3 and "WORSE     all all throughput" in r.stdout, r.stdout
+    for _ in range(20):
+        r = same.gate(reference, 2, what=whole)
+        assert r.returncode == 0 and "identical: " in r.stdout and r.stderr == ""
