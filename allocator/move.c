@@ -106,7 +106,7 @@ static const char *immovable(const char **mend)
 	*mend = "start the program as root or after: sysctl vm.unprivileged_userfaultfd=1";
 	if (!tm.uffd_works)
 		return "userfaultfd is denied";
-	*mend = "keep the program from using io_uring and POSIX aio";
+	*mend = "start the program with --io-uring deny, or without POSIX aio";
 	return tm_io_refusal ? "it does device I/O that cannot be followed" : NULL;
 }
 

@@ -17,6 +17,8 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 				"static (placement only) or hotness"},
 	[TM_OPT_CAPTURE_WHAT] = {"capture", "TIERMEM_CAPTURE", "WHAT", "auto", TM_OPT_CAPTURE,
 				 "program (all its memory), guest-ram (of a QEMU), or auto"},
+	[TM_OPT_IO_URING] = {"io-uring", "TIERMEM_IO_URING", "allow|deny", "allow", TM_OPT_ALLOW,
+			     "deny: the program finds a kernel without io_uring, which would end migration"},
 	[TM_OPT_STATS] = {"stats", "TIERMEM_STATS", "FILE", "", TM_OPT_TEXT,
 			  "write statistics as JSON to FILE at exit"},
 	[TM_OPT_CONF] = {"conf", "TIERMEM_CONF", "FILE", "/etc/tiermem.conf", TM_OPT_TEXT,
@@ -126,6 +128,11 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 		if (!strcmp(value, "auto") || !strcmp(value, "program") || !strcmp(value, "guest-ram"))
 			return true;
 		snprintf(why, size, "cannot capture '%s'; there are auto, program and guest-ram", value);
+		return false;
+	case TM_OPT_ALLOW:
+		if (!strcmp(value, "allow") || !strcmp(value, "deny"))
+			return true;
+		snprintf(why, size, "'%s' is neither allow nor deny", value);
 		return false;
 	case TM_OPT_TEXT:
 		return true;

@@ -9,7 +9,7 @@
 // A DRAM quota of this many bytes means no limit.
 #define TM_UNLIMITED UINT64_MAX
 
-enum tm_option_kind { TM_OPT_SIZE, TM_OPT_POWER2, TM_OPT_COUNT, TM_OPT_TEXT, TM_OPT_PMEM, TM_OPT_POLICY, TM_OPT_CAPTURE };
+enum tm_option_kind { TM_OPT_SIZE, TM_OPT_POWER2, TM_OPT_COUNT, TM_OPT_TEXT, TM_OPT_PMEM, TM_OPT_POLICY, TM_OPT_CAPTURE, TM_OPT_ALLOW };
 
 // The ids are the order of tm_options[].
 enum tm_option_id {
@@ -18,6 +18,7 @@ enum tm_option_id {
 	TM_OPT_GRANULE,
 	TM_OPT_POLICY_NAME,
 	TM_OPT_CAPTURE_WHAT,
+	TM_OPT_IO_URING,
 	TM_OPT_STATS,
 	TM_OPT_CONF,
 	TM_OPT_SMALL_MAX,

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -241,6 +242,13 @@ static long held(long nr, const long *a)
 	return result;
 }
 
+// True if io_uring is to fail as on a kernel that has none.
+static bool no_rings(void)
+{
+	return tm_guest_refuses_rings() ||
+	       (tm.managed && tm.value[TM_OPT_IO_URING] && !strcmp(tm.value[TM_OPT_IO_URING], "deny"));
+}
+
 long syscall(long nr, ...)
 {
 	long a[6];
@@ -258,6 +266,10 @@ long syscall(long nr, ...)
 		return completed(tm_os_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]),
 				 (const struct io_event *)a[3]);
 	case SYS_io_uring_setup:
+		if (no_rings()) {
+			errno = ENOSYS;
+			return -1;
+		}
 		tm_io_refuse("io_uring");
 		break;
 	case SYS_pread64:
@@ -280,10 +292,10 @@ long syscall(long nr, ...)
 	return tm_os_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-// What follows cannot be followed: the next definition is called once migration has ended. A QEMU does without (guest.h): there is none.
+// What follows cannot be followed: the next definition is called once migration has ended; NULL: there is to be none.
 static void *after_refusal(const char *why, const char *name)
 {
-	if (tm_guest_refuses_rings())
+	if (no_rings())
 		return NULL;
 	tm_io_refuse(why);
 	return dlsym(RTLD_NEXT, name);

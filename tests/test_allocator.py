@@ -1,4 +1,5 @@
 """The allocator: `tiermem run` and `tiermem stats` with small C programs and the real redis-server, on a memfd as PMEM."""
+import errno
 import json
 import os
 import re
@@ -80,6 +81,15 @@ def test_dram_0_puts_everything_on_pmem(programs, tmp_path):
     assert stats["tiers"]["dram"]["peak_bytes"] == 0
     assert stats["tiers"]["pmem"]["bytes"] > 20 * MB
     assert stats["migrations"]["promoted"] == stats["migrations"]["demoted"] == 0
+
+
+def test_io_uring_denied_is_a_kernel_without(programs, tmp_path):
+    """Programs that can do without (MariaDB) fall back then; this one says what it was told."""
+    command = [programs / "direct_io", tmp_path / "file", "1", "uring"]
+    done = run(["--dram", "2M", "--pmem", "memfd:256M", "--io-uring", "deny"], command)
+    assert (done.stdout, done.stderr) == (f"broken at block {errno.ENOSYS}: io_uring_setup\n", "")
+    wrong = run(["--io-uring", "maybe"], command)
+    assert wrong.returncode == 2 and "--io-uring: 'maybe' is neither allow nor deny" in wrong.stderr and wrong.stderr.count("\n") == 1
 
 
 def test_unlimited_needs_no_pmem(programs, tmp_path):
