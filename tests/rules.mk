@@ -46,6 +46,7 @@ test-qemu10: all guest qemu10
 .PHONY: test-gate
 test-gate: all guest
 	TEST_LONG=1 $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/test_gate.py -k whole_gate $(PYTEST_OPTIONS)
+
 # Guest RAM under forced random migration at 4 KiB, 64 KiB and 2 MiB granules, so many seconds each; the suite does it for a few.
 ## check-underneath: the guest memory checker for ten minutes per granule (UNDERNEATH_SECONDS=600)
 UNDERNEATH_SECONDS ?= 600
