@@ -5,6 +5,7 @@
 #include "harness/util.h"
 
 int command_run(int argc, char **argv);
+int command_prepare(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_figure(int argc, char **argv);

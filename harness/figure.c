@@ -1,5 +1,6 @@
-/* tmbench figure: the data of a figure from the database, drawn by gnuplot with plots/figureN.gp. */
+/* tmbench figure: 1 and 2 are diagrams (diagram.c); 3 and 4 are data from the database, drawn by gnuplot with plots/figureN.gp. */
 #include "harness/commands.h"
+#include "harness/diagram.h"
 #include "harness/options.h"
 #include "harness/proc.h"
 #include "harness/qemu.h"
@@ -10,10 +11,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Configs that have a bar: all but the baseline. */
+/* Figures that are bars of a run, and the kind of run that they show. */
+static const struct {
+	const char *number, *kind;
+} figures[] = {{"3", "redis-inside"}, {"4", "mysql-underneath"}};
+
+/* Configs that have a bar: all but the baseline, and those that ran with some of the databases only. */
 static bool has_bar(const struct report *r, int c)
 {
+	int i, k;
+
+	for (i = 0; i < r->n_vms; i++) {
+		for (k = 0; k < r->n_vms; k++)
+			if (!strcmp(r->vms[k].config, r->configs[c]) && !strcmp(r->vms[k].part, r->vms[i].part))
+				break;
+		if (k == r->n_vms && strcmp(r->vms[i].variant, "native") != 0)
+			return false;
+	}
 	return strcmp(r->configs[c], r->baseline) != 0;
+}
+
+/* The axis ends above the highest bar. */
+static double ceiling(const struct report *r)
+{
+	double high = 1.05;
+	size_t i;
+
+	for (i = 0; i < r->n_figures; i++)
+		if (!strcmp(r->figures[i].metric, "ops") && !strcmp(r->figures[i].variant, "default") &&
+		    isfinite(r->figures[i].ratio) && r->figures[i].ratio > high)
+			high = r->figures[i].ratio;
+	return high * 1.1;
 }
 
 /* The data file: a row per phase; per config ratio, least, greatest ("?" for none) and bound. 0 or -errno. */
@@ -71,13 +99,14 @@ static bool any_bound(const struct report *r)
 static int plot(const struct report *r, const char *number, const char *dir, const char *data,
 		const char *format)
 {
-	char script[PATH_LEN], rel[64], out[4096], quota[24];
+	char script[PATH_LEN], plots[PATH_LEN], rel[64], out[4096], quota[24];
 	struct arguments a = {0};
 	struct text labels = {0};
 	int status, c, bars = 0;
 
 	snprintf(rel, sizeof(rel), "plots/figure%s.gp", number);
 	root_path(script, rel);
+	root_path(plots, "plots");
 	for (c = 0; c < r->n_configs; c++) {
 		if (!has_bar(r, c))
 			continue;
@@ -93,10 +122,10 @@ static int plot(const struct report *r, const char *number, const char *dir, con
 	arguments_add(
 		&a,
 		"format='%s'; data='%s'; out='%s/figure%s.%s'; bars=%d; labels='%s'; repeats=%lld; "
-		"bounded=%d; "
+		"bounded=%d; ceiling=%.3f; plots='%s'; "
 		"subtitle='simulated time · scale 1/%lld · profile %s · seed %lld · run %lld · tiermem %s'",
 		format, data, dir, number, format, bars, labels.s ? labels.s : "", (long long)r->repeats,
-		any_bound(r), (long long)r->scale, r->profile, (long long)r->seed, (long long)r->id,
+		any_bound(r), ceiling(r), plots, (long long)r->scale, r->profile, (long long)r->seed, (long long)r->id,
 		r->tiermem);
 	arguments_add(&a, "%s", script);
 	status = proc_capture(a.v, out, sizeof(out));
@@ -155,12 +184,17 @@ int command_figure(int argc, char **argv)
 	struct report *r;
 	int64_t id = 0;
 	sqlite3 *db;
-	int err = options_parse(table, "tmbench figure 3 [options]", argc, argv, &operands);
+	bool diagram;
+	size_t n;
+	int err = options_parse(table, "tmbench figure NUMBER [options]", argc, argv, &operands);
 
 	if (err)
 		return err;
-	if (operands.n != 1 || strcmp(operands.v[0], "3") != 0) {
-		complain("figure takes a number; there is: 3");
+	diagram = operands.n == 1 && (!strcmp(operands.v[0], "1") || !strcmp(operands.v[0], "2"));
+	for (n = 0; n < COUNT(figures) && operands.n == 1 && strcmp(operands.v[0], figures[n].number) != 0; n++)
+		;
+	if (operands.n != 1 || (n == COUNT(figures) && !diagram)) {
+		complain("figure takes a number; there are: 1 2 3 4");
 		return EXIT_USAGE;
 	}
 	if (strcmp(run, "latest") != 0) {
@@ -177,12 +211,14 @@ int command_figure(int argc, char **argv)
 		complain("--out %s: gnuplot cannot take a quote or backslash in the path", dir);
 		return EXIT_USAGE;
 	}
+	if (diagram)
+		return diagram_draw(operands.v[0], dir);
 	default_db(path);
 	db = record_open_readonly(db_path ? db_path : path);
 	if (!db)
 		return EXIT_FAIL;
 	r = must_realloc(NULL, sizeof(*r));
-	err = report_load(r, db, id);
+	err = report_load_kind(r, db, id, figures[n].kind);
 	sqlite3_close(db);
 	if (!err)
 		err = draw(r, operands.v[0], dir);

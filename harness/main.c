@@ -10,6 +10,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{"run", "run a scenario's matrix of VMs and print its report", command_run},
+	{"prepare", "make what a scenario's VMs need (database images)", command_prepare},
 	{"report", "print a recorded run again", command_report},
 	{"list", "the scenarios and the recorded runs", command_list},
 	{"figure", "draw a figure of a recorded run", command_figure},
@@ -52,7 +53,7 @@ int main(int argc, char **argv)
 		if (i < COUNT(commands))
 			code = commands[i].run(argc - 1, argv + 1);
 		else
-			complain("unknown command '%s'; there are: run report list figure validate gate speed host", argv[1]);
+			complain("unknown command '%s'; there are: run prepare report list figure validate gate speed host", argv[1]);
 	}
 	if (fflush(stdout) || ferror(stdout)) {
 		complain("cannot write the output: %s", strerror(errno));

@@ -7,23 +7,20 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Fixed order, and no debug information: the archive must be the same bytes each time, in whatever folder it was built. */
-static const struct {
-	const char *from, *to;
-} parts[] = {
+const struct overlay_part overlay_tiermem[] = {
 	{"build/stripped/bin/tiermem", "tm/bin/tiermem"},
 	{"build/stripped/bin/tmload", "tm/bin/tmload"},
 	{"build/stripped/bin/tmmark", "tm/bin/tmmark"},
 	{"build/stripped/lib/libtiermem-preload.so", "tm/lib/libtiermem-preload.so"},
+	{NULL, NULL},
 };
 
-int overlay_check(void)
+int overlay_check(const struct overlay_part *parts)
 {
 	char path[PATH_LEN];
-	size_t i;
 
-	for (i = 0; i < COUNT(parts); i++) {
-		root_path(path, parts[i].from);
+	for (; parts->from; parts++) {
+		root_path(path, parts->from);
 		if (access(path, R_OK)) {
 			complain("%s is missing; run `make all`", path);
 			return EXIT_FAIL;
@@ -47,11 +44,12 @@ static int add_part(struct cpio *c, const char *from, const char *to, char *what
 	return 0;
 }
 
-int overlay_write(const char *out, const char *initrd, const char *script, size_t script_len, char *what)
+int overlay_write(const char *out, const char *initrd, const struct overlay_part *parts, const char *script,
+		  size_t script_len, char *what)
 {
 	static const char zero[512];
 	struct cpio c = {0};
-	size_t len = 0, i;
+	size_t len = 0;
 	char *base;
 	int err = 0;
 
@@ -74,8 +72,8 @@ int overlay_write(const char *out, const char *initrd, const char *script, size_
 		cpio_dir(&c, "tm");
 		cpio_dir(&c, "tm/bin");
 		cpio_dir(&c, "tm/lib");
-		for (i = 0; i < COUNT(parts) && !err; i++)
-			err = add_part(&c, parts[i].from, parts[i].to, what);
+		for (; parts->from && !err; parts++)
+			err = add_part(&c, parts->from, parts->to, what);
 		if (!err) { /* what was read is well, so an error is of the archive from here on */
 			snprintf(what, PATH_LEN, "%s", out);
 			cpio_file(&c, "tm/run", 0755, script, script_len);

@@ -1,4 +1,4 @@
-#include "harness/plan.h"
+#include "harness/kind.h"
 
 #include <errno.h>
 #include <ini.h>
@@ -59,8 +59,9 @@ static int check_part(const char *path, const char *mend)
 int plan_make(struct plan *p, const struct scenario *s, int64_t scale, int64_t seed, int repeats,
 	      int64_t requests)
 {
+	const struct kind *k = kind_of(s);
+	char mend[64];
 	struct stat st;
-	double req;
 	int err;
 
 	*p = (struct plan){.s = s, .scale = scale, .seed = seed, .repeats = repeats};
@@ -69,36 +70,43 @@ int plan_make(struct plan *p, const struct scenario *s, int64_t scale, int64_t s
 	root_path(p->root, s->root);
 	root_path(p->plugin, s->plugin);
 	root_path(p->profile, s->profile);
-	p->keys = (s->data / scale - s->base_bytes) / s->bytes_per_key;
-	if (p->keys < s->threads * s->clients) {
-		complain("scale %lld leaves %lld keys for %lld clients; use a smaller one", (long long)scale,
-			 (long long)p->keys, (long long)(s->threads * s->clients));
-		return EXIT_USAGE;
-	}
 	p->ram = scaled(s->ram, scale, s->ram_floor);
 	p->pmem = scaled(s->pmem, scale, s->pmem_floor);
-	req = (double)s->requests * (double)s->default_scale / (double)scale;
-	if (req > (double)s->requests)
-		req = (double)s->requests;
-	if (req < (double)s->requests_floor)
-		req = (double)s->requests_floor;
-	p->requests = requests ? requests : (int64_t)req;
-	p->llc_requests = (int64_t)((double)p->requests * s->llc_requests);
-	if (p->llc_requests < s->llc_floor)
-		p->llc_requests = s->llc_floor < p->requests ? s->llc_floor : p->requests;
+	err = k->plan(p, requests);
+	if (err)
+		return err;
+	snprintf(mend, sizeof(mend), "run `%s`", k->made_by);
 	err = find_llc(p);
 	if (!err)
 		err = check_part(p->kernel, "run `make guest`");
 	if (!err)
 		err = check_part(p->initrd, "run `make guest`");
 	if (!err)
-		err = check_part(p->root, "run `make guest`");
+		err = check_part(p->root, mend);
 	if (!err)
 		err = check_part(p->plugin, "run `make all`");
 	if (err)
 		return err;
 	p->root_bytes = stat(p->root, &st) == 0 ? (int64_t)st.st_size : 0;
 	return 0;
+}
+
+int64_t plan_scaled_count(const struct plan *p, int64_t count, int64_t least)
+{
+	double n = (double)count * (double)p->s->default_scale / (double)p->scale;
+
+	if (n > (double)count)
+		n = (double)count;
+	return n < (double)least ? least : (int64_t)n;
+}
+
+int64_t plan_ram(const struct plan *p, const struct config *c, const struct database *d)
+{
+	if (c->ram)
+		return scaled(c->ram, p->scale, p->s->ram_floor);
+	if (c->tiermem && d && d->tiered_ram)
+		return scaled(d->tiered_ram, p->scale, p->s->ram_floor);
+	return p->ram;
 }
 
 int64_t plan_dram(const struct plan *p, const struct config *c)

@@ -13,6 +13,7 @@ struct plan {
 	int64_t ram, pmem;		/* bytes */
 	int64_t root_bytes;		/* size of the root image */
 	int64_t llc_kib;		/* of the profile, or as --set sim.llc_kib says */
+	int64_t rows[MAX_DATABASES];	/* of each table (mysql-underneath) */
 	bool llc_variants, keep_logs, native;
 	/* absolute paths */
 	char kernel[PATH_LEN], initrd[PATH_LEN], root[PATH_LEN], plugin[PATH_LEN], profile[PATH_LEN];
@@ -22,6 +23,12 @@ struct plan {
 /* Work out the plan. REQUESTS: 0 or the user's number. 0 or an exit code after saying why. */
 int plan_make(struct plan *p, const struct scenario *s, int64_t scale, int64_t seed, int repeats,
 	      int64_t requests);
+
+/* A number of operations at this scale: fewer at smaller ones than the scenario's default, never below LEAST. */
+int64_t plan_scaled_count(const struct plan *p, int64_t count, int64_t least);
+
+/* Memory of a VM at this scale, in bytes; D: its database, NULL: none. */
+int64_t plan_ram(const struct plan *p, const struct config *c, const struct database *d);
 
 /* DRAM quota of a config at this scale, in bytes, a multiple of its granule. */
 int64_t plan_dram(const struct plan *p, const struct config *c);

@@ -1,13 +1,12 @@
 /*
- * Work is counted in requests: a VM costs BOOT_WORK plus the requests of its phases. Within a phase nothing is known, so it
+ * Work is counted in requests: a VM costs boot_work of its kind plus the requests of its phases. Within a phase nothing is known, so it
  * is taken to advance at the average speed so far, up to 95 % of the phase.
  */
 #include "harness/progress.h"
+#include "harness/kind.h"
 
 #include <string.h>
 #include <unistd.h>
-
-#define BOOT_WORK 10000.0
 
 void progress_start(struct progress *pr, const char *mode)
 {
@@ -34,11 +33,11 @@ void progress_note(struct progress *pr, const char *what)
 /* Work of one VM, all of it. */
 static double total_work(const struct plan *p, const struct vm *vm)
 {
-	double work = BOOT_WORK;
+	double work = kind_of(p->s)->boot_work;
 	int i;
 
 	for (i = 0; i < p->s->n_phases; i++)
-		if (p->s->phases[i].selected)
+		if (vm_runs(vm, &p->s->phases[i]))
 			work += (double)plan_requests(p, &p->s->phases[i], vm->variant != NULL);
 	return work;
 }
@@ -46,16 +45,16 @@ static double total_work(const struct plan *p, const struct vm *vm)
 /* Work a running VM has surely done; the size of what it is at in CURRENT. */
 static double done_work(const struct plan *p, const struct vm *vm, double *current)
 {
-	double work = BOOT_WORK;
+	double work = kind_of(p->s)->boot_work;
 	int i;
 
-	*current = BOOT_WORK;
+	*current = work;
 	if (!vm->phase[0])
 		return 0;
 	for (i = 0; i < p->s->n_phases; i++) {
 		const struct phase *ph = &p->s->phases[i];
 
-		if (!ph->selected)
+		if (!vm_runs(vm, ph))
 			continue;
 		*current = (double)plan_requests(p, ph, vm->variant != NULL);
 		if (!strcmp(ph->name, vm->phase))
@@ -107,7 +106,8 @@ void progress_show(struct progress *pr, const struct plan *p, const struct vm *v
 		if (part > 0.95 * current)
 			part = 0.95 * current;
 		guess += part;
-		text_add(&t, "%s%s%s%s: %s%s", t.len ? " | " : "", vms[i].config->name,
+		text_add(&t, "%s%s%s%s%s%s: %s%s", t.len ? " | " : "", vm_part(&vms[i]),
+			 vms[i].database ? " " : "", vms[i].config->name,
 			 vms[i].variant ? " LLC " : "", vms[i].variant ? vms[i].variant->name : "",
 			 vms[i].phase[0] ? "phase " : "", vms[i].phase[0] ? vms[i].phase : "booting");
 	}

@@ -3,10 +3,9 @@
 #define HARNESS_QEMU_H
 
 #include "harness/arguments.h"
-#include "harness/plan.h"
+#include "harness/vm.h"
 
-/* The command line of one VM whose files lie in DIR. */
-void qemu_arguments(struct arguments *a, const struct plan *p, const char *program, const struct config *c,
-		    int64_t llc_kib, int64_t seed, const char *dir);
+/* The command line of one VM; PROGRAM is the QEMU. */
+void qemu_arguments(struct arguments *a, const struct plan *p, const char *program, const struct vm *vm);
 
 #endif

@@ -3,6 +3,7 @@
  * "running", which the next tmbench marks as failed. A row's owner is recognised by pid, boot and start time of the pid.
  */
 #include "harness/record.h"
+#include "harness/kind.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -146,6 +147,8 @@ sqlite3 *record_open(const char *path)
 		if (run_sql(db, schema_sql) || run_sql(db, "COMMIT"))
 			goto fail;
 	}
+	if (version == 1 && record_is_old(db) && record_upgrade(db))
+		goto fail;
 	if (run_sql(db, "PRAGMA foreign_keys = ON") || run_sql(db, "BEGIN IMMEDIATE"))
 		goto fail;
 	if (mark_stale(db) || run_sql(db, "COMMIT"))
@@ -171,6 +174,12 @@ sqlite3 *record_open_readonly(const char *path)
 	version = schema_version(db);
 	if (version == 0)
 		complain("the database %s is empty; `tmbench run` fills one", path);
+	if (version > 0 && record_is_old(db)) {
+		sqlite3 *writable = record_open(path);
+
+		version = writable ? version : 0;
+		sqlite3_close(writable);
+	}
 	if (version > 0)
 		return db;
 	sqlite3_close(db);
@@ -192,16 +201,44 @@ static int insert_matrix(sqlite3 *db, int64_t run_id, const struct plan *p)
 			  c->tiermem ? "iisiii" : "iisinn", run_id, (int64_t)i, c->name, (int64_t)c->tiermem,
 			  plan_dram(p, c), c->granule);
 		for (j = 0; j < s->n_phases && !err && p->scale == s->bounds_at; j++)
-			if (s->phases[j].selected && config_bound_covers(c, s->phases[j].name))
+			if (config_runs(c, &s->phases[j]) && config_bound(c, &s->phases[j]) > 0)
 				err = run(db, "INSERT INTO bound VALUES (?, ?, ?, 'ops', ?)", "issd", run_id,
-					  c->name, s->phases[j].name, c->bound);
+					  c->name, s->phases[j].name, config_bound(c, &s->phases[j]));
 	}
 	for (i = 0; i < s->n_phases && !err; i++)
 		if (s->phases[i].selected)
 			err = run(db, "INSERT INTO run_phase VALUES (?, ?, ?, ?, ?)", "iisss", run_id,
-				  (int64_t)i, s->phases[i].name, s->phases[i].ratio,
-				  s->phases[i].key_pattern);
+				  (int64_t)i, s->phases[i].name,
+				  s->phases[i].test[0] ? s->phases[i].test : s->phases[i].ratio,
+				  s->phases[i].test[0] ? s->phases[i].distribution
+						       : s->phases[i].key_pattern);
 	return err;
+}
+
+/* Where insert_parameter() puts what a kind tells. */
+struct parameters {
+	sqlite3 *db;
+	int64_t run;
+	int err;
+};
+
+static void insert_parameter(void *to, const char *name, const char *value)
+{
+	struct parameters *p = to;
+
+	if (!p->err)
+		p->err = run(p->db, "INSERT OR REPLACE INTO run_parameter VALUES (?, ?, ?)", "iss", p->run, name,
+			     value);
+}
+
+/* What the run's kind has to say of it. */
+static int insert_parameters(sqlite3 *db, int64_t run_id, const struct plan *p)
+{
+	struct parameters to = {db, run_id, 0};
+
+	if (kind_of(p->s)->parameters)
+		kind_of(p->s)->parameters(p, insert_parameter, &to);
+	return to.err;
 }
 
 int64_t record_run_begin(sqlite3 *db, const struct plan *p, const struct versions *v)
@@ -215,24 +252,24 @@ int64_t record_run_begin(sqlite3 *db, const struct plan *p, const struct version
 	if (run_sql(db, "BEGIN IMMEDIATE"))
 		return -1;
 	if (run(db,
-		"INSERT INTO run (started, status, scenario, baseline, description, scale, seed, repeats, "
+		"INSERT INTO run (started, status, scenario, kind, baseline, description, scale, seed, repeats, "
 		"keys, value_bytes, "
 		"requests, vcpus, server_vcpu, ram_bytes, pmem_bytes, profile, profile_sha256, llc_kib, "
 		"image_sha256, "
 		"qemu_version, tiermem_version, host, overrides, pid, pid_start) VALUES "
-		"(?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		"ssss"
+		"(?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"sssss"
 		"iiiiiiiiii"
 		"ssi"
 		"sssss"
 		"is",
-		started, s->name, s->baseline, s->description, p->scale, p->seed, (int64_t)p->repeats,
+		started, s->name, s->kind, s->baseline, s->description, p->scale, p->seed, (int64_t)p->repeats,
 		p->keys, s->value, p->requests, s->vcpus, s->server_cpu, p->ram, p->pmem,
 		strrchr(p->profile, '/') + 1, v->profile_sha256, p->llc_kib, v->image_sha256, v->qemu,
 		v->tiermem, v->host, s->overrides.s, (int64_t)getpid(), identity))
 		goto fail;
 	id = sqlite3_last_insert_rowid(db);
-	if (insert_matrix(db, id, p) || run_sql(db, "COMMIT"))
+	if (insert_matrix(db, id, p) || insert_parameters(db, id, p) || run_sql(db, "COMMIT"))
 		goto fail;
 	return id;
 fail:
@@ -241,16 +278,16 @@ fail:
 }
 
 int64_t record_vm_begin(sqlite3 *db, int64_t run_id, const char *config, int repeat, const char *variant,
-			int64_t llc_kib, int64_t seed, const char *dir)
+			const char *part, int64_t llc_kib, int64_t seed, const char *dir)
 {
 	char started[24];
 
 	utc_now(started);
 	if (run(db,
-		"INSERT INTO vmrun (run_id, config, repeat, variant, status, started, dir, seed, llc_kib) "
-		"VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?)",
-		llc_kib ? "isisssii" : "isisssin", run_id, config, (int64_t)repeat, variant, started, dir,
-		seed, llc_kib))
+		"INSERT INTO vmrun (run_id, config, repeat, variant, part, status, started, dir, seed, "
+		"llc_kib) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?)",
+		llc_kib ? "isissssii" : "isissssin", run_id, config, (int64_t)repeat, variant, part, started,
+		dir, seed, llc_kib))
 		return -1;
 	return sqlite3_last_insert_rowid(db);
 }
@@ -294,10 +331,16 @@ int record_vm_end(sqlite3 *db, int64_t id, const char *status, const char *reaso
 	return 0;
 }
 
-int record_guest_versions(sqlite3 *db, int64_t run_id, const struct metrics *m)
+int record_guest_versions(sqlite3 *db, int64_t run_id, const struct plan *p, const struct metrics *m)
 {
+	struct parameters to = {db, run_id, 0};
+
+	if (kind_of(p->s) != &kind_redis) {
+		insert_parameter(&to, "server", m->server);
+		return to.err || run(db, "UPDATE run SET kernel_version = ? WHERE id = ?", "si", m->kernel, run_id) ? -1 : 0;
+	}
 	return run(db, "UPDATE run SET redis_version = ?, kernel_version = ? WHERE id = ?", "ssi",
-		   m->redis[0] ? m->redis : NULL, m->kernel[0] ? m->kernel : NULL, run_id);
+		   m->server[0] ? m->server : NULL, m->kernel[0] ? m->kernel : NULL, run_id);
 }
 
 int record_run_end(sqlite3 *db, int64_t run_id, const char *status, const char *reason)

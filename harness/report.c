@@ -43,7 +43,7 @@ static int load_run(struct report *r, sqlite3 *db, int64_t id)
 				  "llc_kib, started, finished, status, reason, scenario, baseline, "
 				  "description, profile, profile_sha256, "
 				  "image_sha256, qemu_version, redis_version, kernel_version, "
-				  "tiermem_version, host, overrides FROM run ";
+				  "tiermem_version, host, overrides, kind FROM run ";
 	char full[1024];
 	sqlite3_stmt *st;
 	int64_t *numbers[] = {&r->id,	       &r->scale,	&r->seed,     &r->repeats,
@@ -69,6 +69,7 @@ static int load_run(struct report *r, sqlite3 *db, int64_t id)
 		{r->tiermem, sizeof(r->tiermem)},
 		{r->host, sizeof(r->host)},
 		{r->overrides, sizeof(r->overrides)},
+		{r->kind, sizeof(r->kind)},
 	};
 	size_t i;
 
@@ -132,12 +133,37 @@ static int load_names(struct report *r, sqlite3 *db)
 			  r->id, r->variants, &r->n_variants);
 }
 
+/* What the run's kind says beside that. 0 or EXIT_FAIL. */
+static int load_parameters(struct report *r, sqlite3 *db)
+{
+	sqlite3_stmt *st = query(db, "SELECT name, value FROM run_parameter WHERE run_id = ?1 ORDER BY name", r->id);
+
+	if (!st)
+		return EXIT_FAIL;
+	for (; sqlite3_step(st) == SQLITE_ROW && r->n_parameters < MAX_PARAMETERS; r->n_parameters++) {
+		text_of(st, 0, r->parameters[r->n_parameters].name, sizeof(r->parameters[0].name));
+		text_of(st, 1, r->parameters[r->n_parameters].value, sizeof(r->parameters[0].value));
+	}
+	sqlite3_finalize(st);
+	return 0;
+}
+
+const char *report_parameter(const struct report *r, const char *name)
+{
+	int i;
+
+	for (i = 0; i < r->n_parameters; i++)
+		if (!strcmp(r->parameters[i].name, name))
+			return r->parameters[i].value;
+	return "?";
+}
+
 /* The VMs and how they ended. 0 or EXIT_FAIL. */
 static int load_vms(struct report *r, sqlite3 *db)
 {
 	sqlite3_stmt *st =
 		query(db,
-		      "SELECT config, variant, status, reason, dir, repeat, seconds, llc_kib FROM vmrun "
+		      "SELECT config, variant, status, reason, dir, repeat, seconds, llc_kib, part FROM vmrun "
 		      "WHERE run_id = ?1 ORDER BY id",
 		      r->id);
 
@@ -156,6 +182,7 @@ static int load_vms(struct report *r, sqlite3 *db)
 		v->repeat = sqlite3_column_int(st, 5);
 		v->seconds = number_of(st, 6);
 		v->llc_kib = number_of(st, 7);
+		text_of(st, 8, v->part, sizeof(v->part));
 		r->has_native = r->has_native || (!strcmp(v->variant, "native") && !strcmp(v->status, "ok"));
 	}
 	sqlite3_finalize(st);
@@ -207,10 +234,34 @@ static int load_figures(struct report *r, sqlite3 *db)
 	return 0;
 }
 
+int report_load_kind(struct report *r, sqlite3 *db, int64_t id, const char *kind)
+{
+	sqlite3_stmt *st;
+
+	if (!id && sqlite3_prepare_v2(db, "SELECT max(id) FROM run WHERE kind = ?1", -1, &st, NULL) == SQLITE_OK) {
+		sqlite3_bind_text(st, 1, kind, -1, SQLITE_STATIC);
+		if (sqlite3_step(st) == SQLITE_ROW)
+			id = sqlite3_column_int64(st, 0);
+		sqlite3_finalize(st);
+		if (!id) {
+			complain("there is no run of kind %s in %s yet; `tmbench run` makes one", kind,
+				 sqlite3_db_filename(db, "main"));
+			return EXIT_FAIL;
+		}
+	}
+	if (report_load(r, db, id))
+		return EXIT_FAIL;
+	if (!strcmp(r->kind, kind))
+		return 0;
+	complain("run %lld is of kind %s, and this figure shows %s", (long long)id, r->kind, kind);
+	report_free(r);
+	return EXIT_FAIL;
+}
+
 int report_load(struct report *r, sqlite3 *db, int64_t id)
 {
 	memset(r, 0, sizeof(*r));
-	if (load_run(r, db, id) || load_names(r, db) || load_vms(r, db) || load_figures(r, db))
+	if (load_run(r, db, id) || load_names(r, db) || load_parameters(r, db) || load_vms(r, db) || load_figures(r, db))
 		return EXIT_FAIL;
 	return 0;
 }

@@ -8,7 +8,8 @@
 #include <sqlite3.h>
 
 #define REPORT_SCHEMA	  1
-#define MAX_NAMES	  24
+#define MAX_NAMES	  64
+#define MAX_PARAMETERS	  64
 #define SERVER_BUSY_LEAST 0.95
 
 /* One figure: the median over the repeats. NAN: there is none. */
@@ -19,7 +20,7 @@ struct figure {
 };
 
 struct run_vm {
-	char config[NAME_LEN], variant[NAME_LEN], status[16], reason[REASON_LEN], dir[PATH_LEN];
+	char config[NAME_LEN], variant[NAME_LEN], part[NAME_LEN], status[16], reason[REASON_LEN], dir[PATH_LEN];
 	int repeat;
 	double seconds, llc_kib;
 };
@@ -30,7 +31,11 @@ struct report {
 		baseline[NAME_LEN];
 	char description[256], profile[128], profile_sha256[72], image_sha256[72], qemu[128], redis[128],
 		kernel[64];
-	char tiermem[128], host[256], overrides[1024];
+	char tiermem[128], host[256], overrides[1024], kind[NAME_LEN];
+	struct {
+		char name[NAME_LEN], value[128];
+	} parameters[MAX_PARAMETERS];
+	int n_parameters;
 	char configs[MAX_NAMES][NAME_LEN], phases[MAX_NAMES][NAME_LEN], variants[MAX_NAMES][NAME_LEN];
 	bool config_tiermem[MAX_NAMES];
 	double config_dram[MAX_NAMES];
@@ -44,6 +49,9 @@ struct report {
 
 /* Load a run; ID 0: the latest. 0 or EXIT_FAIL after saying why. */
 int report_load(struct report *r, sqlite3 *db, int64_t id);
+
+/* The same for a run of one kind of scenario. */
+int report_load_kind(struct report *r, sqlite3 *db, int64_t id, const char *kind);
 void report_free(struct report *r);
 
 /* The figure of a cell, or NULL. VARIANT "default", "native" (config too) or an LLC variant. */
@@ -53,7 +61,15 @@ const struct figure *report_find(const struct report *r, const char *variant, co
 /* Load a run and print it. FORMAT: human, json or csv. 0 or EXIT_FAIL. */
 int report_print(sqlite3 *db, int64_t id, const char *format);
 
+/* What a run says of itself under a name, "?" if it does not. */
+const char *report_parameter(const struct report *r, const char *name);
+
 void report_human(const struct report *r);
+
+/* The report of one kind of scenario (struct kind). */
+void report_redis(const struct report *r);
+void report_mysql(const struct report *r);
+
 int report_json(const struct report *r);
 void report_csv(const struct report *r);
 

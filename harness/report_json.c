@@ -22,7 +22,8 @@ static json_t *text(const char *s)
 /* The run row. */
 static json_t *run_object(const struct report *r)
 {
-	json_t *o = json_object();
+	json_t *o = json_object(), *parameters;
+	int i;
 
 	json_object_set_new(o, "id", json_integer(r->id));
 	json_object_set_new(o, "scenario", text(r->scenario));
@@ -52,6 +53,11 @@ static json_t *run_object(const struct report *r)
 	json_object_set_new(o, "tiermem_version", text(r->tiermem));
 	json_object_set_new(o, "host", text(r->host));
 	json_object_set_new(o, "overrides", text(r->overrides));
+	json_object_set_new(o, "kind", text(r->kind));
+	parameters = json_object();
+	for (i = 0; i < r->n_parameters; i++)
+		json_object_set_new(parameters, r->parameters[i].name, text(r->parameters[i].value));
+	json_object_set_new(o, "parameters", parameters);
 	return o;
 }
 
@@ -90,6 +96,7 @@ int report_json(const struct report *r)
 		json_object_set_new(o, "config", text(vm->config));
 		json_object_set_new(o, "repeat", json_integer(vm->repeat));
 		json_object_set_new(o, "variant", text(vm->variant));
+		json_object_set_new(o, "part", text(vm->part));
 		json_object_set_new(o, "llc_kib", number(vm->llc_kib));
 		json_object_set_new(o, "status", text(vm->status));
 		json_object_set_new(o, "reason", text(vm->reason));

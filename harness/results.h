@@ -6,6 +6,8 @@
 
 #define METRIC_LEN 64
 
+struct vm;
+
 /* One figure of one phase; phase "" means the whole VM. */
 struct metric {
 	char phase[NAME_LEN];
@@ -17,7 +19,7 @@ struct metric {
 struct metrics {
 	struct metric *v;
 	size_t n, cap;
-	char kernel[64], redis[128]; /* versions in the guest */
+	char kernel[64], server[128]; /* versions in the guest */
 };
 
 void metrics_add(struct metrics *m, const char *phase, const char *name, const char *unit, double value);
@@ -35,11 +37,10 @@ void results_redis(struct metrics *m, const char *phase, const char *info);
 /* tiermem's statistics document. 0 or -1 with the REASON. */
 int results_tiermem(struct metrics *m, const char *phase, const char *json, char *reason);
 
-/* The simulator's statistics file. 0 or -1 with the REASON. */
-int results_sim(struct metrics *m, const struct plan *p, const char *path, char *reason);
+/* The simulator's statistics file of a VM; figures of the whole VM get its database as phase. 0 or -1 with the REASON. */
+int results_sim(struct metrics *m, const struct plan *p, const struct vm *vm, const char *path, char *reason);
 
-/* Everything in a VM's directory; every selected phase must be complete. 0 or -1 with the REASON. */
-int results_vm(struct metrics *m, const struct plan *p, const struct config *c, const char *dir,
-	       char *reason);
+/* Everything in a VM's directory; every phase that it runs must be complete. 0 or -1 with the REASON. */
+int results_vm(struct metrics *m, const struct plan *p, const struct vm *vm, char *reason);
 
 #endif

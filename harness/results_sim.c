@@ -1,5 +1,5 @@
 /* The simulator's statistics: JSON lines, of which those of kind "phase" carry the figures. */
-#include "harness/results.h"
+#include "harness/vm.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -52,7 +52,7 @@ static void vcpu_metrics(struct metrics *m, const char *phase, json_t *v, int se
 static void phase_metrics(struct metrics *m, json_t *event, int server)
 {
 	const char *phase = json_string_value(json_object_get(event, "name"));
-	double dram = 0, pmem = 0, instructions = 0;
+	double dram = 0, pmem = 0, instructions = 0, busy = 0, idle = 0, stall = 0;
 	char name[METRIC_LEN];
 	json_t *v;
 	size_t i;
@@ -66,11 +66,24 @@ static void phase_metrics(struct metrics *m, json_t *event, int server)
 		dram += get(v, "llc_misses_dram");
 		pmem += get(v, "llc_misses_pmem");
 		instructions += get(v, "instructions");
+		busy += get(v, "busy_ns");
+		idle += get(v, "idle_ns");
+		stall += get(v, "stall_ns");
 	}
+	share(m, phase, "vcpus_busy", busy, busy + idle);
+	share(m, phase, "vcpus_stall", stall, busy);
 	metrics_add(m, phase, "instructions", "count", instructions);
 	metrics_add(m, phase, "llc_misses_dram", "count", dram);
 	metrics_add(m, phase, "llc_misses_pmem", "count", pmem);
 	share(m, phase, "llc_pmem_share", pmem, dram + pmem);
+	v = json_object_get(event, "disk");
+	if (v) {
+		metrics_add(m, phase, "disk_reads", "count", get(v, "read_requests"));
+		metrics_add(m, phase, "disk_read_bytes", "bytes", get(v, "read_bytes"));
+		metrics_add(m, phase, "disk_writes", "count", get(v, "write_requests"));
+		metrics_add(m, phase, "disk_write_bytes", "bytes", get(v, "write_bytes"));
+		metrics_add(m, phase, "disk_flushes", "count", get(v, "flush_requests"));
+	}
 	json_array_foreach(json_object_get(event, "tiers"), i, v)
 	{
 		const char *tier = json_string_value(json_object_get(v, "name"));
@@ -84,7 +97,7 @@ static void phase_metrics(struct metrics *m, json_t *event, int server)
 	}
 }
 
-int results_sim(struct metrics *m, const struct plan *p, const char *path, char *reason)
+int results_sim(struct metrics *m, const struct plan *p, const struct vm *vm, const char *path, char *reason)
 {
 	char *data = read_file(path, NULL), *line, *save = NULL;
 	int n = 0, err = 0;
@@ -106,10 +119,10 @@ int results_sim(struct metrics *m, const struct plan *p, const char *path, char 
 		}
 		kind = json_string_value(json_object_get(event, "event"));
 		if (kind && !strcmp(kind, "phase")) {
-			phase_metrics(m, event, (int)p->s->server_cpu);
+			phase_metrics(m, event, vm->database ? -1 : (int)p->s->server_cpu);
 		} else if (kind && !strcmp(kind, "exit")) {
-			metrics_add(m, "", "sim_seconds", "s", get(event, "sim_ns") / 1e9);
-			metrics_add(m, "", "instructions", "count", get(event, "instructions"));
+			metrics_add(m, vm_part(vm), "sim_seconds", "s", get(event, "sim_ns") / 1e9);
+			metrics_add(m, vm_part(vm), "instructions", "count", get(event, "instructions"));
 		}
 		json_decref(event);
 	}

@@ -14,6 +14,22 @@ bench-redis: all guest
 	@$(BUILD)/bin/tmbench run figure3 --scale $(SCALE) --repeat $(REPEAT) --seed $(SEED) $(BENCH_OPTIONS); \
 	status=$$?; [ $$status -gt 1 ] || $(BUILD)/bin/tmbench figure 3 || status=1; exit $$status
 
+## bench-mysql-host: figure 4, MariaDB with tiermem underneath the guest (SCALE=8 REPEAT=1 SEED=1, QUICK=1 for a quick look, FULL=1 for all)
+# SCALE has another default here, so it counts only where somebody sets it.
+MYSQL_OPTIONS = $(if $(filter command line environment,$(origin SCALE)),--scale $(SCALE)) $(if $(QUICK),--quick) $(if $(FULL),--full)
+.PHONY: bench-mysql-host
+bench-mysql-host: all guest guest-mysql
+	@$(BUILD)/bin/tmbench prepare figure4 $(MYSQL_OPTIONS)
+	@$(BUILD)/bin/tmbench run figure4 $(MYSQL_OPTIONS) --repeat $(REPEAT) --seed $(SEED) $(BENCH_OPTIONS); \
+	status=$$?; [ $$status -gt 1 ] || $(BUILD)/bin/tmbench figure 4 || status=1; exit $$status
+
+## figures: draw every figure: 1 and 2 from the scenarios, 3 and 4 from the newest runs in results/tiermem.db (running what is missing)
+.PHONY: figures
+figures: $(BUILD)/bin/tmbench
+	@$(BUILD)/bin/tmbench figure 1 && $(BUILD)/bin/tmbench figure 2
+	@$(BUILD)/bin/tmbench figure 3 || $(MAKE) bench-redis
+	@$(BUILD)/bin/tmbench figure 4 || $(MAKE) bench-mysql-host
+
 ## report: print the latest recorded run again
 .PHONY: report
 report: $(BUILD)/bin/tmbench

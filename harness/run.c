@@ -4,6 +4,7 @@
  * it failed before its first phase: then the others would too. An interrupt ends the children and records what was cut off.
  */
 #include "harness/commands.h"
+#include "harness/kind.h"
 #include "harness/native.h"
 #include "harness/options.h"
 #include "harness/overlay.h"
@@ -24,7 +25,7 @@ struct run_options {
 	int64_t scale, repeat, seed, jobs, timeout, requests;
 	struct list set;
 	const char *config, *phase, *db, *runs, *profile, *progress, *format, *qemu;
-	bool keep_logs, no_llc, no_native;
+	bool keep_logs, no_llc, no_native, full, quick;
 };
 
 /* Everything one `tmbench run` holds. */
@@ -73,25 +74,40 @@ static void find_versions(struct versions *v, const struct plan *p)
 	snprintf(v->host, sizeof(v->host), "%.64s, Linux %.64s, %d CPUs", model, u.release, proc_cpus());
 }
 
+/* Add the VM of one cell of the matrix, if it has anything to run. */
+static void add_vm(struct bench *b, int variant, int repeat, int database, int config)
+{
+	const struct scenario *s = b->plan.s;
+	struct vm *vm = &b->vms[b->n_vms];
+	int i;
+
+	*vm = (struct vm){.config = &s->configs[config], .repeat = repeat, .slot = -1};
+	vm->variant = variant < 0 ? NULL : &s->variants[variant];
+	vm->database = s->n_databases ? &s->databases[database] : NULL;
+	vm->seed = b->plan.seed + repeat - 1;
+	vm->llc_kib = plan_llc_kib(&b->plan, vm->variant);
+	for (i = 0; i < s->n_phases; i++) {
+		if (!vm_runs(vm, &s->phases[i]))
+			continue;
+		b->n_vms++;
+		return;
+	}
+}
+
 /* Lay out the matrix: the profile's LLC first, repeat by repeat, then the other LLCs once. */
 static void make_matrix(struct bench *b)
 {
 	const struct scenario *s = b->plan.s;
-	int variants = b->plan.llc_variants ? s->n_variants : 0, v, r, c;
+	int variants = b->plan.llc_variants ? s->n_variants : 0, parts = s->n_databases ? s->n_databases : 1;
+	int v, r, d, c;
 
-	b->vms = must_realloc(NULL, sizeof(*b->vms) * (size_t)(s->n_configs * (b->plan.repeats + variants)));
+	b->vms = must_realloc(NULL, sizeof(*b->vms) *
+					    (size_t)(s->n_configs * parts * (b->plan.repeats + variants)));
 	for (v = -1; v < variants; v++) {
 		for (r = 1; r <= (v < 0 ? b->plan.repeats : 1); r++) {
-			for (c = 0; c < s->n_configs; c++) {
-				struct vm *vm = &b->vms[b->n_vms];
-
-				if (!s->configs[c].selected)
-					continue;
-				b->n_vms++;
-				*vm = (struct vm){.config = &s->configs[c], .repeat = r, .slot = -1};
-				vm->variant = v < 0 ? NULL : &s->variants[v];
-				vm->seed = b->plan.seed + r - 1;
-				vm->llc_kib = plan_llc_kib(&b->plan, vm->variant);
+			for (d = 0; d < parts; d++) {
+				for (c = 0; c < s->n_configs; c++)
+					add_vm(b, v, r, d, c);
 			}
 		}
 	}
@@ -111,7 +127,7 @@ static int finish_vm(struct bench *b, struct vm *vm)
 	}
 	if (vm->state == VM_OK && !b->guest_versions) {
 		b->guest_versions = true;
-		if (record_guest_versions(b->db, b->run, &vm->metrics))
+		if (record_guest_versions(b->db, b->run, &b->plan, &vm->metrics))
 			return -1;
 	}
 	if (record_vm_end(b->db, vm->row, names[vm->state], vm->reason, vm->seconds, &vm->metrics))
@@ -139,10 +155,10 @@ static int launch(struct bench *b, struct vm *vm, int slot)
 {
 	int pin = b->jobs <= proc_cpus() ? slot : -1;
 
-	snprintf(vm->dir, sizeof(vm->dir), "%.900s/%lld/%s-%d-%s", b->plan.runs_dir, (long long)b->run,
-		 vm->config->name, vm->repeat, vm_variant(vm));
-	vm->row = record_vm_begin(b->db, b->run, vm->config->name, vm->repeat, vm_variant(vm), vm->llc_kib,
-				  vm->seed, vm->dir);
+	snprintf(vm->dir, sizeof(vm->dir), "%.900s/%lld/%s%s%s-%d-%s", b->plan.runs_dir, (long long)b->run,
+		 vm_part(vm), vm->database ? "-" : "", vm->config->name, vm->repeat, vm_variant(vm));
+	vm->row = record_vm_begin(b->db, b->run, vm->config->name, vm->repeat, vm_variant(vm), vm_part(vm),
+				  vm->llc_kib, vm->seed, vm->dir);
 	if (vm->row < 0)
 		return -1;
 	vm->slot = slot;
@@ -221,7 +237,7 @@ static int run_native(struct bench *b)
 	int err, stored;
 
 	snprintf(dir, sizeof(dir), "%.900s/%lld/native", b->plan.runs_dir, (long long)b->run);
-	row = record_vm_begin(b->db, b->run, "native", 1, "native", 0, b->plan.seed, dir);
+	row = record_vm_begin(b->db, b->run, "native", 1, "native", "", 0, b->plan.seed, dir);
 	if (row < 0)
 		return EXIT_FAIL;
 	progress_note(&b->progress, "native run of the load on this host");
@@ -285,6 +301,10 @@ static int prepare(struct scenario *s, struct plan *p, struct run_options *o, co
 
 	for (i = 0; i < o->set.n && !err; i++)
 		err = scenario_set(s, o->set.v[i]);
+	if (!err)
+		err = scenario_expand(s);
+	if (!err)
+		err = scenario_extent(s, o->full, o->quick);
 	if (!err && o->config)
 		err = scenario_select_configs(s, o->config);
 	if (!err && o->phase)
@@ -308,11 +328,17 @@ static int prepare(struct scenario *s, struct plan *p, struct run_options *o, co
 		strcpy(s->profile, full);
 		free(full);
 	}
+	if (o->quick && !o->scale)
+		o->scale = s->quick_scale;
+	if (o->quick && !o->requests)
+		o->requests = s->quick_transactions;
 	err = plan_make(p, s, o->scale ? o->scale : s->default_scale, o->seed, (int)o->repeat, o->requests);
+	if (!err && kind_of(s)->ready)
+		err = kind_of(s)->ready(p);
 	if (!err)
-		err = overlay_check();
+		err = overlay_check(kind_of(s)->overlay);
 	p->llc_variants = !o->no_llc;
-	p->native = !o->no_native;
+	p->native = !o->no_native && kind_of(s)->native;
 	p->keep_logs = o->keep_logs;
 	root_path(p->runs_dir, "results/runs");
 	if (o->runs) {
@@ -358,6 +384,9 @@ int command_run(int argc, char **argv)
 		 1000000},
 		{"no-llc-sensitivity", OPT_FLAG, &o.no_llc, NULL, "leave out the VMs with another LLC", 0, 0},
 		{"no-native", OPT_FLAG, &o.no_native, NULL, "leave out the native run on this host", 0, 0},
+		{"full", OPT_FLAG, &o.full, NULL, "also the phases and configs that the scenario keeps for this",
+		 0, 0},
+		{"quick", OPT_FLAG, &o.quick, NULL, "a quick look, as the scenario's [quick] says", 0, 0},
 		{"keep-logs", OPT_FLAG, &o.keep_logs, NULL, "keep the initrd of VMs that ended well, too", 0,
 		 0},
 		{"progress", OPT_CHOICE, &o.progress, "auto|always|never", "progress line on stderr", 0, 0},

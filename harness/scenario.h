@@ -1,7 +1,10 @@
 /*
  * A scenario: what is run, read from an INI file. Concepts:
+ *   kind     what runs where (kind.h): redis-inside, mysql-underneath
  *   config   one column of the result: a VM with or without tiermem, with a DRAM quota
- *   phase    one stretch of load; the phase with requests=allkeys populates the server
+ *   phase    one stretch of load. redis-inside: the phase with requests=allkeys populates the server. mysql-underneath: each
+ *            phase of the file becomes one for each database, called DATABASE-PHASE
+ *   database what a VM's server holds (mysql-underneath); a VM runs the phases of one database
  *   variant  the whole matrix again with another last-level cache ("default" is the profile's)
  * Sizes are the paper's; plan_*() divides them by the scale.
  */
@@ -11,8 +14,9 @@
 #include "harness/util.h"
 
 #define MAX_CONFIGS  16
-#define MAX_PHASES   16
+#define MAX_PHASES   64
 #define MAX_VARIANTS 8
+#define MAX_DATABASES 4
 #define MAX_SETTINGS 32
 #define TEXT_LEN     192
 
@@ -23,7 +27,11 @@ struct config {
 	int64_t granule;	     /* bytes */
 	double bound;		     /* the paper's ratio, 0: none */
 	char bound_phases[TEXT_LEN]; /* names, empty: all */
-	bool selected;
+	char bounds[TEXT_LEN];	     /* DATABASE:RATIO words instead */
+	char databases[TEXT_LEN];    /* the only ones it runs with, empty: all */
+	char options[TEXT_LEN];	     /* of `tiermem run`, further words */
+	int64_t ram;		     /* memory of its VMs, unscaled; 0: the database's or the scenario's */
+	bool only_full, selected;
 };
 
 struct phase {
@@ -31,7 +39,18 @@ struct phase {
 	char ratio[NAME_LEN];
 	char key_pattern[NAME_LEN];
 	char requests[NAME_LEN]; /* default, allkeys, N or Nx */
-	bool selected;
+	/* mysql-underneath */
+	char database[NAME_LEN];     /* "" in the file and for other kinds */
+	char test[NAME_LEN];	     /* of sysbench */
+	char distribution[NAME_LEN]; /* of the keys: sysbench's --rand-type */
+	int64_t threads;	     /* connections; 0: the scenario's */
+	bool only_full, selected;
+};
+
+struct database {
+	char name[NAME_LEN];
+	int64_t data;	    /* size of the tables in bytes, unscaled */
+	int64_t tiered_ram; /* memory of VMs with tiermem, unscaled; 0: the scenario's */
 };
 
 struct variant {
@@ -54,13 +73,21 @@ struct scenario {
 	/* load */
 	int64_t data, value, base_bytes, bytes_per_key, threads, clients, requests, requests_floor, llc_floor;
 	double llc_requests;
+	/* sysbench, mariadb */
+	int64_t tables, bytes_per_row, connections, transactions, transactions_floor;
+	double pool, settle;
+	char server_config[TEXT_LEN], client_cpus[NAME_LEN], server_cpus[NAME_LEN];
+	/* quick */
+	int64_t quick_scale, quick_transactions;
+	char quick_configs[TEXT_LEN];
 	/* native */
 	int64_t native_server_cpu, native_client_cpu, native_threads, native_clients;
 
 	struct config configs[MAX_CONFIGS];
 	struct phase phases[MAX_PHASES];
 	struct variant variants[MAX_VARIANTS];
-	int n_configs, n_phases, n_variants;
+	struct database databases[MAX_DATABASES];
+	int n_configs, n_phases, n_variants, n_databases;
 	/* [sim] KEY = VALUE and --set sim.KEY=VALUE, handed to the simulator as KEY:VALUE, the last one counts */
 	char sim_settings[MAX_SETTINGS][TEXT_LEN];
 	int n_sim_settings;
@@ -73,8 +100,17 @@ int scenario_load(struct scenario *s, const char *name);
 /* Apply one --set SECTION.KEY=VALUE (config.NAME.KEY for named sections). 0 or EXIT_USAGE. */
 int scenario_set(struct scenario *s, const char *assignment);
 
-/* Check what single keys cannot: after loading and every --set. 0 or EXIT_USAGE. */
+/* Find the kind, and make the phases of the file what is run: after loading and every --set. 0 or EXIT_USAGE. */
+int scenario_expand(struct scenario *s);
+
+/* Complain about a key that a scenario needs and has not. EXIT_USAGE. */
+int scenario_lacks(const struct scenario *s, const char *key);
+
+/* Check what single keys cannot: after scenario_expand(). 0 or EXIT_USAGE. */
 int scenario_check(const struct scenario *s);
+
+/* Keep what is for a FULL run only, or not; or only what [quick] says. 0 or EXIT_USAGE. */
+int scenario_extent(struct scenario *s, bool full, bool quick);
 
 /* Keep only the named configs (comma-separated). 0 or EXIT_USAGE. */
 int scenario_select_configs(struct scenario *s, const char *names);
@@ -85,7 +121,20 @@ int scenario_select_phases(struct scenario *s, const char *names);
 /* Names of all scenarios, space-separated, to be freed. */
 char *scenario_names(void);
 
-/* Whether the paper's bound of a config covers a phase. */
-bool config_bound_covers(const struct config *c, const char *phase);
+/* The paper's ratio to the baseline for a phase of a config; 0: there is none. */
+double config_bound(const struct config *c, const struct phase *ph);
+
+/* Whether a config runs a phase: it is selected, and its database is one of the config's. */
+bool config_runs(const struct config *c, const struct phase *ph);
+
+/* Whether NAME is one of the words in LIST (separated by spaces or commas). */
+bool in_list(const char *list, const char *name);
+
+/*
+ * Set a key of a section as a file says it ("config 4g" for [config 4g]); CREATE: also in a named section that is not there
+ * yet. NULL, or a message about what is wrong (in MSG of 320 bytes).
+ */
+const char *scenario_assign(struct scenario *s, const char *section, const char *name, const char *value,
+			    bool create, char *msg);
 
 #endif

@@ -1,11 +1,10 @@
 /* What a scenario must fulfil as a whole, and the choice of configs and phases from the command line. */
-#include "harness/scenario.h"
+#include "harness/kind.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether NAME is one of the words in LIST (separated by spaces or commas). */
-static bool in_list(const char *list, const char *name)
+bool in_list(const char *list, const char *name)
 {
 	size_t len = strlen(name);
 	const char *p = list;
@@ -21,61 +20,40 @@ static bool in_list(const char *list, const char *name)
 	return false;
 }
 
-bool config_bound_covers(const struct config *c, const char *phase)
+double config_bound(const struct config *c, const struct phase *ph)
 {
-	return c->bound > 0 && (!c->bound_phases[0] || in_list(c->bound_phases, phase));
+	size_t len = strlen(ph->database);
+	const char *p;
+
+	if (c->bound > 0 && (!c->bound_phases[0] || in_list(c->bound_phases, ph->name)))
+		return c->bound;
+	for (p = c->bounds; len && *p; p += strcspn(p, " "), p += strspn(p, " "))
+		if (!strncmp(p, ph->database, len) && p[len] == ':')
+			return strtod(p + len + 1, NULL);
+	return 0;
 }
 
-/* Whether a phase's number of requests is understood. */
-static bool requests_valid(const char *r)
+bool config_runs(const struct config *c, const struct phase *ph)
 {
-	char *end;
-	double v;
-
-	if (!strcmp(r, "default") || !strcmp(r, "allkeys"))
-		return true;
-	v = strtod(r, &end);
-	return end != r && v > 0 && (!*end || !strcmp(end, "x"));
+	return c->selected && ph->selected && (!c->databases[0] || in_list(c->databases, ph->database));
 }
 
-/* Complain about a key that a scenario needs and has not. */
-static int lacks(const struct scenario *s, const char *key)
+/* What every kind needs of its VMs and of its matrix. 0 or EXIT_USAGE. */
+static int check_common(const struct scenario *s)
 {
-	complain("%s: %s is missing", s->file, key);
-	return EXIT_USAGE;
-}
-
-int scenario_check(const struct scenario *s)
-{
-	bool found = false, populates = false;
+	bool found = false;
 	int i;
 
-	if (!s->name[0])
-		return lacks(s, "[scenario] name");
-	if (strcmp(s->kind, "redis-inside") != 0) {
-		complain("%s: [scenario] kind = %s: this tmbench knows redis-inside", s->file, s->kind);
-		return EXIT_USAGE;
-	}
 	if (!s->default_scale)
-		return lacks(s, "[scale] default");
+		return scenario_lacks(s, "[scale] default");
 	if (!s->qemu[0] || !s->machine[0] || !s->cpu[0] || !s->kernel[0] || !s->initrd[0] || !s->root[0] ||
 	    !s->append[0] || !s->plugin[0] || !s->profile[0] || !s->rtc[0])
-		return lacks(s, "one of [vm] qemu machine cpu kernel initrd root append rtc plugin profile");
+		return scenario_lacks(
+			s, "one of [vm] qemu machine cpu kernel initrd root append rtc plugin profile");
 	if (!s->vcpus || !s->ram || !s->pmem || !s->timeout || !s->stall)
-		return lacks(s, "one of [vm] vcpus ram pmem timeout stall");
-	if (!s->load_cpus[0] || strspn(s->load_cpus, "0123456789-,") != strlen(s->load_cpus))
-		return lacks(s, "[cpus] load (a list such as 3-7)");
-	if (s->server_cpu >= s->vcpus || s->background_cpu >= s->vcpus) {
-		complain("%s: [cpus] names a vCPU that [vm] vcpus = %d does not have", s->file,
-			 (int)s->vcpus);
-		return EXIT_USAGE;
-	}
-	if (!s->data || !s->value || !s->bytes_per_key || !s->requests || !s->requests_floor)
-		return lacks(s, "one of [load] data value bytes_per_key requests requests_floor");
-	if (!s->native_clients)
-		return lacks(s, "[native] clients");
+		return scenario_lacks(s, "one of [vm] vcpus ram pmem timeout stall");
 	if (s->n_configs == 0 || s->n_phases == 0)
-		return lacks(s, "a [config NAME] or a [phase NAME]");
+		return scenario_lacks(s, "a [config NAME] or a [phase NAME]");
 	for (i = 0; i < s->n_configs; i++)
 		found = found || strcmp(s->configs[i].name, s->baseline) == 0;
 	if (!found) {
@@ -93,27 +71,51 @@ int scenario_check(const struct scenario *s)
 			return EXIT_USAGE;
 		}
 	}
-	for (i = 0; i < s->n_phases; i++) {
-		const struct phase *p = &s->phases[i];
-
-		if (!p->ratio[0] || strspn(p->ratio, "0123456789:") != strlen(p->ratio) ||
-		    !p->key_pattern[0] || strspn(p->key_pattern, "RSPGZ:") != strlen(p->key_pattern)) {
-			complain(
-				"%s: [phase %s] needs ratio = SET:GET and key_pattern = SET:GET of R S P G Z",
-				s->file, p->name);
-			return EXIT_USAGE;
-		}
-		if (!requests_valid(p->requests)) {
-			complain("%s: [phase %s] requests = %s: write default, allkeys, a number or Nx (of "
-				 "the keys)",
-				 s->file, p->name, p->requests);
-			return EXIT_USAGE;
-		}
-		populates = populates || !strcmp(p->requests, "allkeys");
-	}
-	if (!populates)
-		return lacks(s, "a phase with requests = allkeys");
 	return 0;
+}
+
+int scenario_lacks(const struct scenario *s, const char *key)
+{
+	complain("%s: %s is missing", s->file, key);
+	return EXIT_USAGE;
+}
+
+int scenario_expand(struct scenario *s)
+{
+	const struct kind *k = kind_of(s);
+
+	if (!s->name[0])
+		return scenario_lacks(s, "[scenario] name");
+	if (!k) {
+		char *known = kind_names();
+
+		complain("%s: [scenario] kind = %s: this tmbench knows %s", s->file, s->kind, known);
+		free(known);
+		return EXIT_USAGE;
+	}
+	return k->expand ? k->expand(s) : 0;
+}
+
+int scenario_check(const struct scenario *s)
+{
+	int err = check_common(s);
+
+	return err ? err : kind_of(s)->check(s);
+}
+
+int scenario_extent(struct scenario *s, bool full, bool quick)
+{
+	int i;
+
+	if (quick && (!s->quick_scale || !s->quick_transactions)) {
+		complain("%s has no quick look: [quick] scale and transactions are missing", s->name);
+		return EXIT_USAGE;
+	}
+	for (i = 0; i < s->n_configs; i++)
+		s->configs[i].selected = full || !s->configs[i].only_full;
+	for (i = 0; i < s->n_phases; i++)
+		s->phases[i].selected = full || !s->phases[i].only_full;
+	return quick && s->quick_configs[0] ? scenario_select_configs(s, s->quick_configs) : 0;
 }
 
 /* Complain that NAME is none of the scenario's; NAMES lists them. */

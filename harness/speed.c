@@ -136,7 +136,7 @@ static int check_files(const struct speed *s)
 {
 	char path[PATH_LEN];
 
-	if (overlay_check())
+	if (overlay_check(overlay_tiermem))
 		return EXIT_FAIL;
 	for (int i = 0; i < s->n_cells; i++) {
 		root_path(path, s->cells[i].load->root);

@@ -126,7 +126,7 @@ static int start(struct machine *m)
 	unlink(in_dir(m, "results.log"));
 	unlink(in_dir(m, "stats.jsonl"));
 	if (!err)
-		err = overlay_write(in_dir(m, "initrd"), initrd, script.s, script.len, what);
+		err = overlay_write(in_dir(m, "initrd"), initrd, overlay_tiermem, script.s, script.len, what);
 	text_free(&script);
 	if (err) {
 		complain("cannot write %s: %s", what, strerror(-err));

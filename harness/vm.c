@@ -1,5 +1,4 @@
-#include "harness/vm.h"
-#include "harness/guest_script.h"
+#include "harness/kind.h"
 #include "harness/overlay.h"
 #include "harness/proc.h"
 #include "harness/qemu.h"
@@ -22,12 +21,22 @@ const char *vm_variant(const struct vm *vm)
 	return vm->variant ? vm->variant->name : "default";
 }
 
+const char *vm_part(const struct vm *vm)
+{
+	return vm->database ? vm->database->name : "";
+}
+
+bool vm_runs(const struct vm *vm, const struct phase *ph)
+{
+	return config_runs(vm->config, ph) && !strcmp(ph->database, vm_part(vm));
+}
+
 /* Path of a file in the VM's directory; valid until the next call. */
 static const char *in_dir(const struct vm *vm, const char *name)
 {
 	static char path[PATH_LEN + 64];
 
-	snprintf(path, sizeof(path), "%s/%s", vm->dir, name);
+	snprintf(path, sizeof(path), "%s/%.60s", vm->dir, name);
 	return path;
 }
 
@@ -49,18 +58,51 @@ static int write_command(const struct vm *vm, const struct arguments *a, const c
 	struct text t = {0};
 	int i, err;
 
-	text_add(&t, "LD_PRELOAD='%s'", preload);
-	for (i = 0; i < a->n; i++)
-		text_add(&t, " \\\n\t'%s'", a->v[i]);
+	if (preload)
+		text_add(&t, "LD_PRELOAD='%s'", preload);
+	for (i = 0; i < a->n; i++) {
+		text_add(&t, "%s", t.len ? " \\\n\t" : "");
+		text_add_quoted(&t, a->v[i]);
+	}
 	text_add(&t, "\n");
 	err = write_file(in_dir(vm, "command"), t.s, t.len, 0644);
 	text_free(&t);
 	return err;
 }
 
+/*
+ * Before QEMU: make the VM's copy of a file. QEMU gets it as a descriptor, and the name is gone before QEMU starts, so no end of any
+ * kind leaves the copy behind. Words of A so far (the environment of QEMU) stay in front of its command line.
+ */
+static void begin_with_copy(struct arguments *a, const struct plan *p, const struct vm *vm)
+{
+	static const char script[] =
+		"cp --reflink=auto --sparse=always \"$1\" \"$2\" && exec %d<>\"$2\" %d<\"$2\" || {\n"
+		"\trm -f \"$2\"\n"
+		"\techo \"tmbench: cannot copy $1; is there room for it?\" >&2\n"
+		"\texit 1\n"
+		"}\n"
+		"rm -f \"$2\"\n"
+		"shift 2\n"
+		"exec \"$@\"\n";
+	char from[PATH_LEN], to[PATH_LEN];
+
+	kind_of(p->s)->copies(p, vm, from, to);
+	arguments_add(a, "sh");
+	arguments_add(a, "-c");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	arguments_add(a, script, KIND_COPY_FD, KIND_COPY_FD - 1);
+#pragma GCC diagnostic pop
+	arguments_add(a, "sh");
+	arguments_add(a, "%s", from);
+	arguments_add(a, "%s", in_dir(vm, to));
+}
+
 int vm_start(struct vm *vm, const struct plan *p, const char *program, int cpu)
 {
 	char out[PATH_LEN + 64], what[PATH_LEN + 64];
+	const struct kind *k = kind_of(p->s);
 	struct text script = {0};
 	struct arguments a = {0};
 	struct spawn s;
@@ -68,7 +110,7 @@ int vm_start(struct vm *vm, const struct plan *p, const char *program, int cpu)
 	int err;
 
 	vm->started = now_seconds();
-	guest_script(&script, p, vm->config, vm->seed, vm->variant != NULL);
+	k->script(&script, p, vm);
 	err = make_dirs(vm->dir);
 	for (i = 0; i < COUNT(logs); i++) /* of another database's run with the same number */
 		unlink(in_dir(vm, logs[i]));
@@ -79,16 +121,23 @@ int vm_start(struct vm *vm, const struct plan *p, const char *program, int cpu)
 		snprintf(what, sizeof(what), "%s", vm->dir);
 	}
 	if (!err)
-		err = overlay_write(in_dir(vm, "initrd"), p->initrd, script.s, script.len, what);
+		err = overlay_write(in_dir(vm, "initrd"), p->initrd, k->overlay, script.s, script.len, what);
 	text_free(&script);
 	if (err) {
 		fail(vm, "cannot write %s: %s", what, strerror(-err));
 		return -1;
 	}
-	qemu_arguments(&a, p, program, vm->config, vm->llc_kib, vm->seed, vm->dir);
-	err = write_command(vm, &a, p->plugin);
+	s = (struct spawn){.out = out, .err = out, .preload = p->plugin, .cpu = cpu};
+	if (k->copies)
+		begin_with_copy(&a, p, vm);
+	if (k->before) {
+		k->before(&a, p, vm);
+		s.preload = NULL; /* QEMU's only, not that of what becomes it */
+	}
+	qemu_arguments(&a, p, program, vm);
+	err = write_command(vm, &a, s.preload);
 	snprintf(out, sizeof(out), "%s", in_dir(vm, "qemu.log"));
-	s = (struct spawn){.argv = a.v, .out = out, .err = out, .preload = p->plugin, .cpu = cpu};
+	s.argv = a.v;
 	vm->pid = err ? err : proc_start(&s);
 	arguments_free(&a);
 	if (vm->pid < 0) {
@@ -189,7 +238,7 @@ static void conclude(struct vm *vm, const struct plan *p, int status)
 	bool told;
 
 	vm->seconds = now_seconds() - vm->started;
-	told = line_with(vm, "qemu.log", "qemu", last);
+	told = line_with(vm, "qemu.log", "tmbench: ", last) || line_with(vm, "qemu.log", "qemu", last);
 	if (line_with(vm, "qemu.log", "tmsim:", line) && status != 0)
 		fail(vm, "the simulator gave up: %.400s", line);
 	else if (line_with(vm, "console.log", "Kernel panic", line))
@@ -209,7 +258,7 @@ static void conclude(struct vm *vm, const struct plan *p, int status)
 		     line_with(vm, "console.log", "tmbench-guest: error: ", last)
 			     ? last + strlen("tmbench-guest: error: ")
 			     : "see its console");
-	else if (results_vm(&vm->metrics, p, vm->config, vm->dir, vm->reason))
+	else if (results_vm(&vm->metrics, p, vm, vm->reason))
 		vm->state = VM_FAILED;
 	else
 		vm->state = VM_OK;
@@ -283,8 +332,8 @@ void vm_explain(const struct vm *vm)
 {
 	char *log;
 
-	complain("%s (repeat %d, LLC %s) failed: %s", vm->config->name, vm->repeat, vm_variant(vm),
-		 vm->reason);
+	complain("%s%s%s (repeat %d, LLC %s) failed: %s", vm_part(vm), vm->database ? " " : "",
+		 vm->config->name, vm->repeat, vm_variant(vm), vm->reason);
 	log = read_file(in_dir(vm, "console.log"), NULL);
 	if (log && log[0]) {
 		fprintf(stderr, "  last lines of the guest's console:\n");

@@ -11,6 +11,7 @@ enum vm_state { VM_WAITING, VM_RUNNING, VM_OK, VM_FAILED, VM_INTERRUPTED };
 struct vm {
 	const struct config *config;
 	const struct variant *variant; /* NULL: the profile's LLC */
+	const struct database *database; /* NULL: its kind has none */
 	int repeat;		       /* from 1 */
 	int64_t seed, llc_kib;
 	enum vm_state state;
@@ -32,6 +33,12 @@ struct vm {
 
 /* "default", or the variant's name. */
 const char *vm_variant(const struct vm *vm);
+
+/* The name of its database, or "". */
+const char *vm_part(const struct vm *vm);
+
+/* Whether a phase is one that this VM runs. */
+bool vm_runs(const struct vm *vm, const struct phase *ph);
 
 /* Make the directory and files, start QEMU on host CPU cpu (-1: any). 0, or -1 with vm->reason and VM_FAILED. */
 int vm_start(struct vm *vm, const struct plan *p, const char *program, int cpu);

@@ -8,17 +8,18 @@ CREATE TABLE IF NOT EXISTS run (
 	status          TEXT NOT NULL CHECK (status IN ('running', 'ok', 'failed', 'interrupted')),
 	reason          TEXT,                       -- why it is not ok
 	scenario        TEXT NOT NULL,
+	kind            TEXT NOT NULL DEFAULT 'redis-inside', -- or mysql-underneath
 	baseline        TEXT NOT NULL,              -- the config that ratios refer to
 	description     TEXT,
 	scale           INTEGER NOT NULL,
 	seed            INTEGER NOT NULL,
 	repeats         INTEGER NOT NULL,
-	keys            INTEGER NOT NULL,
-	value_bytes     INTEGER NOT NULL,
-	requests        INTEGER NOT NULL,           -- per phase that does not name its own
+	keys            INTEGER NOT NULL,           -- 0: not Redis
+	value_bytes     INTEGER NOT NULL,           -- 0: not Redis
+	requests        INTEGER NOT NULL,           -- per phase that does not name its own; transactions of sysbench
 	vcpus           INTEGER NOT NULL,
 	server_vcpu     INTEGER NOT NULL,
-	ram_bytes       INTEGER NOT NULL,
+	ram_bytes       INTEGER NOT NULL,           -- of the baseline's VM; metric vm_ram has that of each
 	pmem_bytes      INTEGER NOT NULL,
 	profile         TEXT NOT NULL,
 	profile_sha256  TEXT,
@@ -48,8 +49,16 @@ CREATE TABLE IF NOT EXISTS run_phase (
 	run_id      INTEGER NOT NULL REFERENCES run(id),
 	position    INTEGER NOT NULL,
 	name        TEXT NOT NULL,
-	ratio       TEXT NOT NULL,                  -- SET:GET
-	key_pattern TEXT NOT NULL,
+	ratio       TEXT NOT NULL,                  -- SET:GET, or sysbench's test
+	key_pattern TEXT NOT NULL,                  -- tmload's, or sysbench's distribution of keys
+	PRIMARY KEY (run_id, name)
+);
+
+-- What a kind of run has beside that, as text: sizes of databases, hashes of their images, versions.
+CREATE TABLE IF NOT EXISTS run_parameter (
+	run_id INTEGER NOT NULL REFERENCES run(id),
+	name   TEXT NOT NULL,
+	value  TEXT NOT NULL,
 	PRIMARY KEY (run_id, name)
 );
 
@@ -76,7 +85,8 @@ CREATE TABLE IF NOT EXISTS vmrun (
 	started  TEXT NOT NULL,
 	seconds  REAL,                              -- of real time
 	dir      TEXT,
-	UNIQUE (run_id, config, repeat, variant)    -- also the index by run
+	part     TEXT NOT NULL DEFAULT '',          -- the database it ran with; its phases are called PART-...
+	UNIQUE (run_id, config, repeat, variant, part) -- also the index by run
 );
 
 CREATE TABLE IF NOT EXISTS metric (

@@ -368,7 +368,8 @@ def test_figure(bench):
     text = svg.read_text()
     assert "gauss100" in text and "simulated time" in text and "scale 1/64" in text and "paper" in text
     assert png.read_bytes().startswith(b"\x89PNG")
-    one_line(bench("figure", "4"), "there is: 3")
+    one_line(bench("figure", "5"), "there are: 1 2 3 4")
+    one_line(bench("figure", "4"), "no run of kind mysql-underneath")
 
 
 def test_list(bench):

@@ -25,3 +25,10 @@ PROGRAMS   += $(BUILD)/bin/tmloop
 $(BUILD)/bin/tmloop: $(TMLOOP_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings -o $@ $^ -ljansson -lsqlite3 -lm -pthread
+
+# libtmmark: the simulator's marks for what loads libraries (sysbench's LuaJIT).
+LIBRARIES += $(BUILD)/lib/libtmmark.so
+# From the source: the simulator's own objects export nothing.
+$(BUILD)/lib/libtmmark.so: workloads/sysbench/marks.c sim/mark.c sim/mark.h sim/tmmark.h $(BUILD)/deps.stamp
+	@mkdir -p $(@D)
+	$(CC) -I. $(CFLAGS) -fPIC $(LDFLAGS) -shared -Wl,-soname,libtmmark.so -o $@ $(filter %.c,$^)

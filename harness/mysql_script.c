@@ -1,0 +1,103 @@
+#include "harness/mysql_script.h"
+
+#include <string.h>
+
+/*
+ * Functions of the script; the result channel's frame is "@@begin KIND NAME", a document, "@@end". The model is off (fast-forward)
+ * but for sysbench's work: marked.lua turns it on.
+ */
+static const char prologue[] =
+	"send() { # KIND NAME FILE: one document to the host\n"
+	"\t{ echo \"@@begin $1 $2\"; cat \"$3\"; echo; echo \"@@end\"; } >/dev/ttyS1\n"
+	"}\n"
+	"fail() {\n"
+	"\techo \"tmbench-guest: error: $*\"\n"
+	"\texit 1\n"
+	"}\n"
+	"server_died() { # WHEN: say why, if it has\n"
+	"\tkill -0 $server 2>/dev/null && return\n"
+	"\ttail -n 12 /tm/out/server.log\n"
+	"\tfail \"$1: mariadbd died\"\n"
+	"}\n"
+	"sql() {\n"
+	"\tmariadb --batch --skip-column-names -e \"$1\" || { server_died \"$1\"; fail \"mariadbd refused: $1\"; }\n"
+	"}\n"
+	"status() {\n"
+	"\tsql \"SHOW GLOBAL STATUS WHERE Variable_name LIKE 'Innodb_buffer_pool_%' OR Variable_name LIKE "
+	"'Innodb_data_%' OR Variable_name LIKE 'Innodb_os_log_%'\"\n"
+	"}\n"
+	"load() { # PHASE TEST THREADS DISTRIBUTION TRANSACTIONS; PHASE may be empty: nothing is measured\n"
+	"\tTM_TEST=$2 TM_PHASE=$1 taskset -c $client_cpus sysbench /tm/marked.lua --mysql-user=sbtest \\\n"
+	"\t\t--mysql-socket=/run/mysqld/mysqld.sock --tables=$tables --table-size=$rows --threads=$3 \\\n"
+	"\t\t--rand-type=$4 --rand-seed=$seed --time=0 --events=$5 --percentile=99 --histogram=on run \\\n"
+	"\t\t>/tm/out/sysbench.txt 2>&1 && tmmark model off && return\n"
+	"\tcat /tm/out/sysbench.txt\n"
+	"\tserver_died \"load ${1:-before the first phase}\"\n"
+	"\tfail \"${1:-before the first phase}: sysbench failed\"\n"
+	"}\n"
+	"phase() { # as load\n"
+	"\techo \"tmbench-guest: phase $1\"\n"
+	"\tstatus >/tm/out/status.txt\n"
+	"\tload \"$@\"\n"
+	"\techo after >>/tm/out/status.txt\n"
+	"\tstatus >>/tm/out/status.txt\n"
+	"\tsend sysbench \"$1\" /tm/out/sysbench.txt\n"
+	"\tsend status \"$1\" /tm/out/status.txt\n"
+	"}\n\n";
+
+/* From an empty pool to a full one: the list of pages came with the database. */
+static const char fill_pool[] =
+	"sql 'SET GLOBAL innodb_buffer_pool_load_now = ON'\n"
+	"until sql \"SHOW STATUS LIKE 'Innodb_buffer_pool_load_status'\" | grep -q completed; do\n"
+	"\tserver_died 'filling the buffer pool'\n"
+	"\tsleep 0.2\n"
+	"done\n\n";
+
+int64_t mysql_pool(const struct plan *p, const struct vm *vm)
+{
+	return (int64_t)((double)plan_ram(p, vm->config, vm->database) * p->s->pool) >> 20 << 20;
+}
+
+void mysql_script(struct text *out, const struct plan *p, const struct vm *vm)
+{
+	const struct scenario *s = p->s;
+	bool first = true;
+	int64_t settle;
+	int i;
+
+	text_add(out, "#!/bin/sh\n# Made by tmbench for scenario %s, config %s, database %s.\n", s->name,
+		 vm->config->name, vm->database->name);
+	text_add(out, "client_cpus=%s tables=%lld rows=%lld seed=%lld\nmkdir -p /tm/out\n\n%s", s->client_cpus,
+		 (long long)s->tables, (long long)p->rows[vm->database - s->databases],
+		 (long long)(vm->seed ? vm->seed : 1), prologue);
+	text_add(out, "{ uname -r; mariadbd --version; sysbench --version; } >/tm/out/versions.txt\n"
+		      "send text versions /tm/out/versions.txt\n\n"
+		      "mount -t ext4 -o noatime /dev/vda /var/lib/mysql || fail 'cannot mount the database'\n"
+		      "install -d -o mysql -g mysql /run/mysqld\n");
+	text_add(out,
+		 "taskset -c %s mariadbd --defaults-file=/tm/mariadb.cnf --innodb-buffer-pool-size=%lld "
+		 ">/tm/out/server.log 2>&1 &\nserver=$!\n",
+		 s->server_cpus, (long long)mysql_pool(p, vm));
+	text_add(out, "until [ -S /run/mysqld/mysqld.sock ]; do\n"
+		      "\tserver_died 'starting'\n"
+		      "\tsleep 0.1\n"
+		      "done\n%s",
+		 fill_pool);
+	for (i = 0; i < s->n_phases; i++) {
+		const struct phase *ph = &s->phases[i];
+
+		if (!vm_runs(vm, ph))
+			continue;
+		settle = (int64_t)((double)plan_requests(p, ph, vm->variant != NULL) * s->settle);
+		if (first && settle)
+			text_add(out, "load '' %s %d %s %lld\n", ph->test,
+				 (int)(ph->threads ? ph->threads : s->connections), ph->distribution,
+				 (long long)settle);
+		first = false;
+		text_add(out, "phase %s %s %d %s %lld\n", ph->name, ph->test,
+			 (int)(ph->threads ? ph->threads : s->connections), ph->distribution,
+			 (long long)plan_requests(p, ph, vm->variant != NULL));
+	}
+	/* No orderly end: what the server would write belongs to no phase, and the disk is a copy that goes away. */
+	text_add(out, "exit 0\n");
+}

@@ -1,0 +1,119 @@
+/* The report of MariaDB in a guest with tiermem underneath. */
+#include "harness/report_tables.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Databases of the run, in order; their number. */
+static int databases(const struct report *r, char names[][NAME_LEN])
+{
+	int i, k, n = 0;
+
+	for (i = 0; i < r->n_vms; i++) {
+		for (k = 0; k < n && strcmp(names[k], r->vms[i].part) != 0; k++)
+			;
+		if (k == n && n < MAX_NAMES && r->vms[i].part[0])
+			strcpy(names[n++], r->vms[i].part);
+	}
+	return n;
+}
+
+/* What a run says of one of its databases. */
+static const char *of_database(const struct report *r, const char *database, const char *what)
+{
+	char name[NAME_LEN * 2];
+
+	snprintf(name, sizeof(name), "%.31s_%.31s", database, what);
+	return report_parameter(r, name);
+}
+
+/* What was run. */
+static void header(const struct report *r)
+{
+	char requests[32], ram[24], rows[32], size[24], names[MAX_NAMES][NAME_LEN];
+	int i, n = databases(r, names);
+
+	format_count(requests, (double)r->requests);
+	format_size(ram, (double)r->ram);
+	printf("%s%s%s: %s\n", tint_begin(BOLD), r->scenario, tint_end(BOLD), r->description);
+	printf("run %lld · %s · seed %lld · %lld repeat%s · %s%s%s\n", (long long)r->id, r->started,
+	       (long long)r->seed, (long long)r->repeats, r->repeats == 1 ? "" : "s", r->status,
+	       r->reason[0] ? ": " : "", r->reason);
+	printf("All figures are SIMULATED TIME (the guest's own clock), device profile %s (sha256 %.12s), "
+	       "LLC %lld KiB.\n",
+	       r->profile, r->profile_sha256, (long long)r->llc_kib);
+	printf("scale 1/%lld: databases, VM memory (baseline %s) and DRAM reserved are scaled; caches, code and kernel are "
+	       "not.\n",
+	       (long long)r->scale, ram);
+	for (i = 0; i < n; i++) {
+		format_count(rows, strtod(of_database(r, names[i], "rows"), NULL));
+		format_size(size, strtod(of_database(r, names[i], "bytes"), NULL));
+		printf("database %s: %s tables of %s rows, %s, image %.12s\n", names[i],
+		       report_parameter(r, "tables"), rows, size, of_database(r, names[i], "sha256"));
+	}
+	printf("%s transactions per phase, %s connections · buffer pool %.0f %% of the VM's memory, filled before · %lld "
+	       "vCPUs · QEMU %s · guest Linux %s\n%s · tiermem %s · image %.12s\n",
+	       requests, report_parameter(r, "threads"), 100 * strtod(report_parameter(r, "pool_share"), NULL),
+	       (long long)r->vcpus, r->qemu, r->kernel[0] ? r->kernel : "?", report_parameter(r, "server"),
+	       r->tiermem, r->image_sha256);
+	if (r->overrides[0]) {
+		const char *p;
+
+		printf("changed with --set:");
+		for (p = r->overrides; *p; p += strcspn(p, "\n") + 1)
+			printf(" %.*s", (int)strcspn(p, "\n"), p);
+		putchar('\n');
+	}
+}
+
+/* Where guest RAM was when the VM ended, and what moved: a table for each database. */
+static void tiers(const struct report *r)
+{
+	static const struct {
+		const char *label, *metric;
+	} rows[] = {
+		{"VM memory", "vm_ram"},	     {"buffer pool", "pool_size"},
+		{"DRAM reserved", "dram_quota"},     {"guest RAM in DRAM", "dram_bytes"},
+		{"guest RAM in PMEM", "pmem_bytes"}, {"promoted", "promoted_bytes"},
+		{"demoted", "demoted_bytes"},
+	};	char names[MAX_NAMES][NAME_LEN], cell[32], heading[96];
+	int i, c, n = databases(r, names);
+	size_t k;
+
+	for (i = 0; i < n; i++) {
+		struct table t = {.columns = 1 + r->n_configs};
+
+		snprintf(heading, sizeof(heading), "Memory at the end, database %.31s", names[i]);
+		report_title(heading);
+		report_heads(r, &t, "");
+		for (k = 0; k < COUNT(rows); k++) {
+			table_cell(&t, PLAIN, "%s", rows[k].label);
+			for (c = 0; c < r->n_configs; c++) {
+				double v = report_value(r, r->configs[c], names[i], rows[k].metric);
+
+				if (isnan(v))
+					snprintf(cell, sizeof(cell), "-");
+				else
+					format_size(cell, v);
+				table_cell(&t, PLAIN, "%s", cell);
+			}
+		}
+		table_print(&t);
+	}
+}
+
+void report_mysql(const struct report *r)
+{
+	header(r);
+	report_throughput(r, "Throughput, transactions/s (ratio to baseline; * below the paper's bound)");
+	report_metric(r, "p95 latency, ms", "latency_p95", 1, 2, NAN);
+	report_metric(r, "p99 latency, ms", "latency_p99", 1, 2, NAN);
+	report_metric(r, "Reads that the buffer pool answered, %", "pool_hits", 100, 2, NAN);
+	report_metric(r, "vCPUs busy, %", "vcpus_busy", 100, 1, NAN);
+	report_metric(r, "LLC misses that went to PMEM, %", "llc_pmem_share", 100, 1, NAN);
+	tiers(r);
+	report_spread(r);
+	report_sensitivity(r);
+	report_failures(r);
+	report_bounds(r);
+}
