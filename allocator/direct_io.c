@@ -139,14 +139,6 @@ static void cover(const struct iovec *iov, int n, uintptr_t *from, uintptr_t *to
 	}
 }
 
-// tm_lock held.
-static void release(unsigned slot)
-{
-	slots[slot].to = 0;
-	while (used && !slots[used - 1].to)
-		used--;
-}
-
 static int begin(const struct iovec *iov, int n, const void *key)
 {
 	uintptr_t from, to;
@@ -159,13 +151,17 @@ static int begin(const struct iovec *iov, int n, const void *key)
 		return -1;
 	tm_lock();
 	settle(from, to);
-	// QEMU takes completions out of libaio's ring itself: that a request is submitted again tells that its last operation has ended.
-	for (slot = used; key && slot-- > 0;) {
-		if (slots[slot].to && slots[slot].key == key)
-			release(slot);
+	// The first free slot, or that of the same request's last operation, which has ended then: QEMU takes completions out of libaio's
+	// ring itself, and nothing else tells of their end.
+	slot = used;
+	for (unsigned i = 0; i < used; i++) {
+		if (key && slots[i].to && slots[i].key == key) {
+			slot = i;
+			break;
+		}
+		if (slot == used && !slots[i].to)
+			slot = i;
 	}
-	for (slot = 0; slot < used && slots[slot].to; slot++)
-		continue;
 	if (slot < TM_IO_MAX) {
 		slots[slot].from = from;
 		slots[slot].to = to;
@@ -178,6 +174,14 @@ static int begin(const struct iovec *iov, int n, const void *key)
 		return (int)slot;
 	tm_io_refuse("too many direct I/O operations at once");
 	return -1;
+}
+
+// tm_lock held.
+static void release(unsigned slot)
+{
+	slots[slot].to = 0;
+	while (used && !slots[used - 1].to)
+		used--;
 }
 
 int tm_io_begin(const struct iovec *iov, int n)

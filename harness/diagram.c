@@ -130,12 +130,8 @@ int diagram_draw(const char *number, const char *dir)
 	static struct scenario s;
 	struct texts t = {0};
 	bool below = !strcmp(number, "1");
-	int err = scenario_load(&s, below ? "figure4" : "figure3");
+	int err = scenario_take(&s, below ? "figure4" : "figure3", &(struct choice){0});
 
-	if (!err)
-		err = scenario_expand(&s);
-	if (!err)
-		err = scenario_check(&s);
 	if (err)
 		return err;
 	snprintf(t.subtitle, sizeof(t.subtitle), "the paper's sizes, as %s.conf has them; measured at 1/%lld of them", s.name,

@@ -2,15 +2,16 @@
 
 #include <string.h>
 
-/* Functions of the script; the result channel's frame is "@@begin KIND NAME", a document, "@@end". */
-static const char prologue[] =
+const char guest_functions[] =
 	"send() { # KIND NAME FILE: one document to the host\n"
 	"\t{ echo \"@@begin $1 $2\"; cat \"$3\"; echo; echo \"@@end\"; } >/dev/ttyS1\n"
 	"}\n"
 	"fail() {\n"
 	"\techo \"tmbench-guest: error: $*\"\n"
 	"\texit 1\n"
-	"}\n"
+	"}\n";
+
+static const char prologue[] =
 	"tier_stats() { # NAME: what tiermem holds where, now\n"
 	"\ttiermem stats $server --format json >/tm/out/stats.json || fail \"tiermem stats failed after "
 	"$1\"\n"
@@ -56,7 +57,7 @@ void guest_script(struct text *out, const struct plan *p, const struct config *c
 		 "#!/bin/sh\n# Made by tmbench for scenario %s, config %s.\nload_cpus=%s\nmkdir -p "
 		 "/tm/out\n\n",
 		 s->name, c->name, s->load_cpus);
-	text_add(out, "%s", prologue);
+	text_add(out, "%s%s", guest_functions, prologue);
 	text_add(out, "{ uname -r; redis-server --version; } >/tm/out/versions.txt\n"
 		      "send text versions /tm/out/versions.txt\n\n");
 	text_add(out, "taskset -c %d ", (int)s->background_cpu);

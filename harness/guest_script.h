@@ -4,6 +4,10 @@
 
 #include "harness/plan.h"
 
+/* Shell functions of the scripts of every kind: send, whose frame on the result channel is "@@begin KIND NAME", a document, "@@end"; and
+   fail. */
+extern const char guest_functions[];
+
 /* Generate /tm/run for a config. LLC: the VM is one of another LLC, hence with fewer requests. */
 void guest_script(struct text *out, const struct plan *p, const struct config *c, int64_t seed, bool llc);
 

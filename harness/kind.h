@@ -13,7 +13,9 @@
 
 struct report;
 
-#define KIND_COPY_FD 9
+/* The descriptors of a VM's copy of a file: to read and write, and to read. */
+#define KIND_COPY_FD	  "9"
+#define KIND_COPY_FD_READ "8"
 
 struct kind {
 	const char *name;
@@ -31,7 +33,7 @@ struct kind {
 	int (*prepare)(const struct plan *p);
 	/* Whether that is there; NULL: it needs nothing. 0 or an exit code after saying what makes it. */
 	int (*ready)(const struct plan *p);
-	/* A file that each VM gets a copy of, as descriptors KIND_COPY_FD (read, write) and one less (read), and its name in the VM's folder; NULL: none. */
+	/* A file that each VM gets a copy of (KIND_COPY_FD), and its name in the VM's folder; NULL: none. */
 	void (*copies)(const struct plan *p, const struct vm *vm, char *from, char *to);
 	/* The script that the guest runs. */
 	void (*script)(struct text *out, const struct plan *p, const struct vm *vm);

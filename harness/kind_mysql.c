@@ -205,12 +205,10 @@ static void before(struct arguments *a, const struct plan *p, const struct vm *v
 
 static void arguments(struct arguments *a, struct text *plugin, const struct plan *p, const struct vm *vm)
 {
-	int fd;
-
-	for (fd = KIND_COPY_FD - 1; fd <= KIND_COPY_FD; fd++) {
-		arguments_add(a, "-add-fd");
-		arguments_add(a, "fd=%d,set=1", fd);
-	}
+	arguments_add(a, "-add-fd");
+	arguments_add(a, "fd=" KIND_COPY_FD_READ ",set=1");
+	arguments_add(a, "-add-fd");
+	arguments_add(a, "fd=" KIND_COPY_FD ",set=1");
 	arguments_add(a, "-drive");
 	arguments_add(a, "if=none,id=database,format=raw,aio=threads,cache=writeback,file=/dev/fdset/1");
 	arguments_add(a, "-device");

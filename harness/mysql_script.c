@@ -1,19 +1,10 @@
 #include "harness/mysql_script.h"
+#include "harness/guest_script.h"
 
 #include <string.h>
 
-/*
- * Functions of the script; the result channel's frame is "@@begin KIND NAME", a document, "@@end". The model is off (fast-forward)
- * but for sysbench's work: marked.lua turns it on.
- */
+/* The model is off (fast-forward) but for sysbench's work: marked.lua turns it on. */
 static const char prologue[] =
-	"send() { # KIND NAME FILE: one document to the host\n"
-	"\t{ echo \"@@begin $1 $2\"; cat \"$3\"; echo; echo \"@@end\"; } >/dev/ttyS1\n"
-	"}\n"
-	"fail() {\n"
-	"\techo \"tmbench-guest: error: $*\"\n"
-	"\texit 1\n"
-	"}\n"
 	"server_died() { # WHEN: say why, if it has\n"
 	"\tkill -0 $server 2>/dev/null && return\n"
 	"\ttail -n 12 /tm/out/server.log\n"
@@ -74,9 +65,9 @@ void mysql_script(struct text *out, const struct plan *p, const struct vm *vm)
 
 	text_add(out, "#!/bin/sh\n# Made by tmbench for scenario %s, config %s, database %s.\n", s->name,
 		 vm->config->name, vm->database->name);
-	text_add(out, "client_cpus=%s tables=%lld rows=%lld seed=%lld\nmkdir -p /tm/out\n\n%s", s->client_cpus,
+	text_add(out, "client_cpus=%s tables=%lld rows=%lld seed=%lld\nmkdir -p /tm/out\n\n%s%s", s->client_cpus,
 		 (long long)s->tables, (long long)p->rows[vm->database - s->databases],
-		 (long long)(vm->seed ? vm->seed : 1), prologue);
+		 (long long)(vm->seed ? vm->seed : 1), guest_functions, prologue);
 	text_add(out, "{ uname -r; mariadbd --version; sysbench --version; } >/tm/out/versions.txt\n"
 		      "send text versions /tm/out/versions.txt\n\n"
 		      "mount -t ext4 -o noatime /dev/vda /var/lib/mysql || fail 'cannot mount the database'\n"

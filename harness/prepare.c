@@ -21,7 +21,7 @@ int command_prepare(int argc, char **argv)
 		{"quick", OPT_FLAG, &quick, NULL, "for `run --quick`", 0, 0},
 		{0},
 	};
-	int i, err = options_parse(table, "tmbench prepare SCENARIO [options]", argc, argv, &operands);
+	int err = options_parse(table, "tmbench prepare SCENARIO [options]", argc, argv, &operands);
 
 	if (err)
 		return err;
@@ -29,21 +29,9 @@ int command_prepare(int argc, char **argv)
 		complain("prepare takes one scenario; `tmbench list` shows them");
 		return EXIT_USAGE;
 	}
-	err = scenario_load(&s, operands.v[0]);
-	for (i = 0; i < set.n && !err; i++)
-		err = scenario_set(&s, set.v[i]);
+	err = scenario_take(&s, operands.v[0], &(struct choice){.set = &set, .phases = phase, .full = full, .quick = quick});
 	if (!err)
-		err = scenario_expand(&s);
-	if (!err)
-		err = scenario_extent(&s, full, quick);
-	if (!err && phase)
-		err = scenario_select_phases(&s, phase);
-	if (!err)
-		err = scenario_check(&s);
-	if (!scale)
-		scale = quick ? s.quick_scale : s.default_scale;
-	if (!err)
-		err = plan_make(&p, &s, scale, 1, 1, 0);
+		err = plan_make(&p, &s, scenario_scale(&s, scale, quick), 1, 1, 0);
 	if (!err && kind_of(&s)->prepare)
 		err = kind_of(&s)->prepare(&p);
 	text_free(&s.overrides);

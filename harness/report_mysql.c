@@ -35,10 +35,7 @@ static void header(const struct report *r)
 
 	format_count(requests, (double)r->requests);
 	format_size(ram, (double)r->ram);
-	printf("%s%s%s: %s\n", tint_begin(BOLD), r->scenario, tint_end(BOLD), r->description);
-	printf("run %lld · %s · seed %lld · %lld repeat%s · %s%s%s\n", (long long)r->id, r->started,
-	       (long long)r->seed, (long long)r->repeats, r->repeats == 1 ? "" : "s", r->status,
-	       r->reason[0] ? ": " : "", r->reason);
+	report_run(r);
 	printf("All figures are SIMULATED TIME (the guest's own clock), device profile %s (sha256 %.12s), "
 	       "LLC %lld KiB.\n",
 	       r->profile, r->profile_sha256, (long long)r->llc_kib);
@@ -56,49 +53,24 @@ static void header(const struct report *r)
 	       requests, report_parameter(r, "threads"), 100 * strtod(report_parameter(r, "pool_share"), NULL),
 	       (long long)r->vcpus, r->qemu, r->kernel[0] ? r->kernel : "?", report_parameter(r, "server"),
 	       r->tiermem, r->image_sha256);
-	if (r->overrides[0]) {
-		const char *p;
-
-		printf("changed with --set:");
-		for (p = r->overrides; *p; p += strcspn(p, "\n") + 1)
-			printf(" %.*s", (int)strcspn(p, "\n"), p);
-		putchar('\n');
-	}
+	report_overrides(r);
 }
 
 /* Where guest RAM was when the VM ended, and what moved: a table for each database. */
 static void tiers(const struct report *r)
 {
-	static const struct {
-		const char *label, *metric;
-	} rows[] = {
-		{"VM memory", "vm_ram"},	     {"buffer pool", "pool_size"},
-		{"DRAM reserved", "dram_quota"},     {"guest RAM in DRAM", "dram_bytes"},
-		{"guest RAM in PMEM", "pmem_bytes"}, {"promoted", "promoted_bytes"},
-		{"demoted", "demoted_bytes"},
-	};	char names[MAX_NAMES][NAME_LEN], cell[32], heading[96];
-	int i, c, n = databases(r, names);
-	size_t k;
+	static const struct memory_row rows[] = {
+		{"VM memory", "vm_ram", true},		   {"buffer pool", "pool_size", true},
+		{"DRAM reserved", "dram_quota", true},	   {"guest RAM in DRAM", "dram_bytes", true},
+		{"guest RAM in PMEM", "pmem_bytes", true}, {"promoted", "promoted_bytes", true},
+		{"demoted", "demoted_bytes", true},
+	};
+	char names[MAX_NAMES][NAME_LEN], heading[96];
+	int i, n = databases(r, names);
 
 	for (i = 0; i < n; i++) {
-		struct table t = {.columns = 1 + r->n_configs};
-
 		snprintf(heading, sizeof(heading), "Memory at the end, database %.31s", names[i]);
-		report_title(heading);
-		report_heads(r, &t, "");
-		for (k = 0; k < COUNT(rows); k++) {
-			table_cell(&t, PLAIN, "%s", rows[k].label);
-			for (c = 0; c < r->n_configs; c++) {
-				double v = report_value(r, r->configs[c], names[i], rows[k].metric);
-
-				if (isnan(v))
-					snprintf(cell, sizeof(cell), "-");
-				else
-					format_size(cell, v);
-				table_cell(&t, PLAIN, "%s", cell);
-			}
-		}
-		table_print(&t);
+		report_memory(r, heading, names[i], rows, COUNT(rows));
 	}
 }
 

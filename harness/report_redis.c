@@ -12,10 +12,7 @@ static void header(const struct report *r)
 	format_count(requests, (double)r->requests);
 	format_size(ram, (double)r->ram);
 	format_size(pmem, (double)r->pmem);
-	printf("%s%s%s: %s\n", tint_begin(BOLD), r->scenario, tint_end(BOLD), r->description);
-	printf("run %lld · %s · seed %lld · %lld repeat%s · %s%s%s\n", (long long)r->id, r->started,
-	       (long long)r->seed, (long long)r->repeats, r->repeats == 1 ? "" : "s", r->status,
-	       r->reason[0] ? ": " : "", r->reason);
+	report_run(r);
 	printf("All figures are SIMULATED TIME (the guest's own clock), device profile %s (sha256 %.12s), "
 	       "LLC %lld KiB,\n"
 	       "except the column \"native\", which is real time on this host.\n",
@@ -29,14 +26,7 @@ static void header(const struct report *r)
 	       "image %.12s\n",
 	       requests, (long long)r->vcpus, (long long)r->server_vcpu, r->qemu,
 	       r->kernel[0] ? r->kernel : "?", r->redis[0] ? r->redis : "?", r->tiermem, r->image_sha256);
-	if (r->overrides[0]) {
-		const char *p;
-
-		printf("changed with --set:");
-		for (p = r->overrides; *p; p += strcspn(p, "\n") + 1)
-			printf(" %.*s", (int)strcspn(p, "\n"), p);
-		putchar('\n');
-	}
+	report_overrides(r);
 }
 
 /* The server's vCPU; a client-bound run hides slow memory. */
@@ -59,40 +49,19 @@ static void server_busy(const struct report *r)
 /* Where the memory was, after the last phase. */
 static void tiers(const struct report *r)
 {
-	static const char *names[] = {"DRAM quota",    "granules in DRAM", "granules in PMEM",
-				      "bytes in DRAM", "bytes in PMEM",	   "promoted",
-				      "demoted",       "Redis used_memory"};
-	static const char *metrics[] = {"dram_quota", "dram_granules", "pmem_granules", "dram_bytes",
-					"pmem_bytes", "promoted",      "demoted",	"used_memory"};
-	static const bool bytes[] = {true, false, false, true, true, false, false, true};
-	struct table t = {.columns = 1 + r->n_configs};
+	static const struct memory_row rows[] = {
+		{"DRAM quota", "dram_quota", true},	    {"granules in DRAM", "dram_granules", false},
+		{"granules in PMEM", "pmem_granules", false}, {"bytes in DRAM", "dram_bytes", true},
+		{"bytes in PMEM", "pmem_bytes", true},	    {"promoted", "promoted", false},
+		{"demoted", "demoted", false},		    {"Redis used_memory", "used_memory", true},
+	};
 	const char *last = r->n_phases ? r->phases[r->n_phases - 1] : "";
-	char cell[32], heading[120];
-	size_t i;
-	int c;
+	char heading[120];
 
 	if (!report_has(r, "used_memory"))
 		return;
 	snprintf(heading, sizeof(heading), "Memory by tier after the last phase (%s)", last);
-	report_title(heading);
-	report_heads(r, &t, "");
-	for (i = 0; i < COUNT(names); i++) {
-		table_cell(&t, PLAIN, "%s", names[i]);
-		for (c = 0; c < r->n_configs; c++) {
-			double v = report_value(r, r->configs[c], last, metrics[i]);
-
-			if (isnan(v)) {
-				table_cell(&t, PLAIN, "-");
-				continue;
-			}
-			if (bytes[i])
-				format_size(cell, v);
-			else
-				format_count(cell, v);
-			table_cell(&t, PLAIN, "%s", cell);
-		}
-	}
-	table_print(&t);
+	report_memory(r, heading, last, rows, COUNT(rows));
 }
 
 void report_redis(const struct report *r)

@@ -35,6 +35,52 @@ void report_heads(const struct report *r, struct table *t, const char *corner)
 		table_cell(t, BOLD, "%s", r->configs[c]);
 }
 
+void report_run(const struct report *r)
+{
+	printf("%s%s%s: %s\n", tint_begin(BOLD), r->scenario, tint_end(BOLD), r->description);
+	printf("run %lld · %s · seed %lld · %lld repeat%s · %s%s%s\n", (long long)r->id, r->started,
+	       (long long)r->seed, (long long)r->repeats, r->repeats == 1 ? "" : "s", r->status,
+	       r->reason[0] ? ": " : "", r->reason);
+}
+
+void report_overrides(const struct report *r)
+{
+	const char *p;
+
+	if (!r->overrides[0])
+		return;
+	printf("changed with --set:");
+	for (p = r->overrides; *p; p += strcspn(p, "\n") + 1)
+		printf(" %.*s", (int)strcspn(p, "\n"), p);
+	putchar('\n');
+}
+
+void report_memory(const struct report *r, const char *heading, const char *part, const struct memory_row *rows, size_t n)
+{
+	struct table t = {.columns = 1 + r->n_configs};
+	char cell[32];
+	size_t i;
+	int c;
+
+	report_title(heading);
+	report_heads(r, &t, "");
+	for (i = 0; i < n; i++) {
+		table_cell(&t, PLAIN, "%s", rows[i].label);
+		for (c = 0; c < r->n_configs; c++) {
+			double v = report_value(r, r->configs[c], part, rows[i].metric);
+
+			if (isnan(v))
+				snprintf(cell, sizeof(cell), "-");
+			else if (rows[i].bytes)
+				format_size(cell, v);
+			else
+				format_count(cell, v);
+			table_cell(&t, PLAIN, "%s", cell);
+		}
+	}
+	table_print(&t);
+}
+
 /* Whether a config was to run a phase: one of its VMs has the phase's database. */
 static bool wanted(const struct report *r, const char *config, const char *phase)
 {

@@ -297,20 +297,8 @@ static int bench(struct bench *b, const char *format)
 /* Take the scenario and everything the options change in it. 0 or an exit code. */
 static int prepare(struct scenario *s, struct plan *p, struct run_options *o, const char *name)
 {
-	int i, err = scenario_load(s, name);
+	int err = scenario_take(s, name, &(struct choice){&o->set, o->config, o->phase, o->full, o->quick});
 
-	for (i = 0; i < o->set.n && !err; i++)
-		err = scenario_set(s, o->set.v[i]);
-	if (!err)
-		err = scenario_expand(s);
-	if (!err)
-		err = scenario_extent(s, o->full, o->quick);
-	if (!err && o->config)
-		err = scenario_select_configs(s, o->config);
-	if (!err && o->phase)
-		err = scenario_select_phases(s, o->phase);
-	if (!err)
-		err = scenario_check(s);
 	if (err)
 		return err;
 	if (o->timeout)
@@ -328,11 +316,9 @@ static int prepare(struct scenario *s, struct plan *p, struct run_options *o, co
 		strcpy(s->profile, full);
 		free(full);
 	}
-	if (o->quick && !o->scale)
-		o->scale = s->quick_scale;
 	if (o->quick && !o->requests)
 		o->requests = s->quick_transactions;
-	err = plan_make(p, s, o->scale ? o->scale : s->default_scale, o->seed, (int)o->repeat, o->requests);
+	err = plan_make(p, s, scenario_scale(s, o->scale, o->quick), o->seed, (int)o->repeat, o->requests);
 	if (!err && kind_of(s)->ready)
 		err = kind_of(s)->ready(p);
 	if (!err)

@@ -100,23 +100,23 @@ int scenario_load(struct scenario *s, const char *name);
 /* Apply one --set SECTION.KEY=VALUE (config.NAME.KEY for named sections). 0 or EXIT_USAGE. */
 int scenario_set(struct scenario *s, const char *assignment);
 
-/* Find the kind, and make the phases of the file what is run: after loading and every --set. 0 or EXIT_USAGE. */
-int scenario_expand(struct scenario *s);
-
 /* Complain about a key that a scenario needs and has not. EXIT_USAGE. */
 int scenario_lacks(const struct scenario *s, const char *key);
 
-/* Check what single keys cannot: after scenario_expand(). 0 or EXIT_USAGE. */
-int scenario_check(const struct scenario *s);
+struct list;
 
-/* Keep what is for a FULL run only, or not; or only what [quick] says. 0 or EXIT_USAGE. */
-int scenario_extent(struct scenario *s, bool full, bool quick);
+/* What a command wants of a scenario; NULL: as the file has it. */
+struct choice {
+	const struct list *set;		  /* --set, in order */
+	const char *configs, *phases;	  /* names, comma-separated */
+	bool full, quick;
+};
 
-/* Keep only the named configs (comma-separated). 0 or EXIT_USAGE. */
-int scenario_select_configs(struct scenario *s, const char *names);
+/* Load, change, cut to the choice and check: what a command does before a plan. 0 or EXIT_USAGE after saying why. */
+int scenario_take(struct scenario *s, const char *name, const struct choice *c);
 
-/* Keep only the named phases, and those that populate the server. 0 or EXIT_USAGE. */
-int scenario_select_phases(struct scenario *s, const char *names);
+/* The scale of a run: GIVEN, if it is not 0. */
+int64_t scenario_scale(const struct scenario *s, int64_t given, bool quick);
 
 /* Names of all scenarios, space-separated, to be freed. */
 char *scenario_names(void);

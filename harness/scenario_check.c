@@ -1,5 +1,6 @@
 /* What a scenario must fulfil as a whole, and the choice of configs and phases from the command line. */
 #include "harness/kind.h"
+#include "harness/options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +81,8 @@ int scenario_lacks(const struct scenario *s, const char *key)
 	return EXIT_USAGE;
 }
 
-int scenario_expand(struct scenario *s)
+/* Find the kind, and make the phases of the file what is run: after loading and every --set. 0 or EXIT_USAGE. */
+static int expand(struct scenario *s)
 {
 	const struct kind *k = kind_of(s);
 
@@ -96,26 +98,12 @@ int scenario_expand(struct scenario *s)
 	return k->expand ? k->expand(s) : 0;
 }
 
-int scenario_check(const struct scenario *s)
+/* Check what single keys cannot: after expand(). 0 or EXIT_USAGE. */
+static int check(const struct scenario *s)
 {
 	int err = check_common(s);
 
 	return err ? err : kind_of(s)->check(s);
-}
-
-int scenario_extent(struct scenario *s, bool full, bool quick)
-{
-	int i;
-
-	if (quick && (!s->quick_scale || !s->quick_transactions)) {
-		complain("%s has no quick look: [quick] scale and transactions are missing", s->name);
-		return EXIT_USAGE;
-	}
-	for (i = 0; i < s->n_configs; i++)
-		s->configs[i].selected = full || !s->configs[i].only_full;
-	for (i = 0; i < s->n_phases; i++)
-		s->phases[i].selected = full || !s->phases[i].only_full;
-	return quick && s->quick_configs[0] ? scenario_select_configs(s, s->quick_configs) : 0;
 }
 
 /* Complain that NAME is none of the scenario's; NAMES lists them. */
@@ -126,7 +114,8 @@ static int not_among(const struct scenario *s, const char *what, const char *nam
 	return EXIT_USAGE;
 }
 
-int scenario_select_configs(struct scenario *s, const char *names)
+/* Keep only the named configs (comma-separated). 0 or EXIT_USAGE. */
+static int select_configs(struct scenario *s, const char *names)
 {
 	char *copy = must_strdup(names), *save = NULL, *w;
 	struct text all = {0};
@@ -149,7 +138,24 @@ int scenario_select_configs(struct scenario *s, const char *names)
 	return err;
 }
 
-int scenario_select_phases(struct scenario *s, const char *names)
+/* Keep what is for a FULL run only, or not; or only what [quick] says. 0 or EXIT_USAGE. */
+static int extent(struct scenario *s, bool full, bool quick)
+{
+	int i;
+
+	if (quick && (!s->quick_scale || !s->quick_transactions)) {
+		complain("%s has no quick look: [quick] scale and transactions are missing", s->name);
+		return EXIT_USAGE;
+	}
+	for (i = 0; i < s->n_configs; i++)
+		s->configs[i].selected = full || !s->configs[i].only_full;
+	for (i = 0; i < s->n_phases; i++)
+		s->phases[i].selected = full || !s->phases[i].only_full;
+	return quick && s->quick_configs[0] ? select_configs(s, s->quick_configs) : 0;
+}
+
+/* Keep only the named phases, and those that populate the server. 0 or EXIT_USAGE. */
+static int select_phases(struct scenario *s, const char *names)
 {
 	char *copy = must_strdup(names), *save = NULL, *w;
 	struct text all = {0};
@@ -170,4 +176,28 @@ int scenario_select_phases(struct scenario *s, const char *names)
 	free(copy);
 	text_free(&all);
 	return err;
+}
+
+int scenario_take(struct scenario *s, const char *name, const struct choice *c)
+{
+	int i, err = scenario_load(s, name);
+
+	for (i = 0; c->set && i < c->set->n && !err; i++)
+		err = scenario_set(s, c->set->v[i]);
+	if (!err)
+		err = expand(s);
+	if (!err)
+		err = extent(s, c->full, c->quick);
+	if (!err && c->configs)
+		err = select_configs(s, c->configs);
+	if (!err && c->phases)
+		err = select_phases(s, c->phases);
+	return err ? err : check(s);
+}
+
+int64_t scenario_scale(const struct scenario *s, int64_t given, bool quick)
+{
+	if (given)
+		return given;
+	return quick ? s->quick_scale : s->default_scale;
 }

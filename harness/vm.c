@@ -77,7 +77,8 @@ static int write_command(const struct vm *vm, const struct arguments *a, const c
 static void begin_with_copy(struct arguments *a, const struct plan *p, const struct vm *vm)
 {
 	static const char script[] =
-		"cp --reflink=auto --sparse=always \"$1\" \"$2\" && exec %d<>\"$2\" %d<\"$2\" || {\n"
+		"cp --reflink=auto --sparse=always \"$1\" \"$2\" && exec " KIND_COPY_FD "<>\"$2\" " KIND_COPY_FD_READ
+		"<\"$2\" || {\n"
 		"\trm -f \"$2\"\n"
 		"\techo \"tmbench: cannot copy $1; is there room for it?\" >&2\n"
 		"\texit 1\n"
@@ -90,10 +91,7 @@ static void begin_with_copy(struct arguments *a, const struct plan *p, const str
 	kind_of(p->s)->copies(p, vm, from, to);
 	arguments_add(a, "sh");
 	arguments_add(a, "-c");
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	arguments_add(a, script, KIND_COPY_FD, KIND_COPY_FD - 1);
-#pragma GCC diagnostic pop
+	arguments_add(a, "%s", script);
 	arguments_add(a, "sh");
 	arguments_add(a, "%s", from);
 	arguments_add(a, "%s", in_dir(vm, to));

@@ -1,10 +1,10 @@
 /*
  * The token protocol.
  *
- * One mutex, `lock`, guards every actor's state. Exactly one actor is RUNNING (with more than one token: at least one), except when every actor waits and nobody has a
- * deadline: then one polling actor sleeps in a real ppoll. The token moves with `lock` held: a vCPU reaches its limit (at
- * the start of a translation block, where it holds no QEMU lock), an actor waits on a condition (its mutex is released
- * before the token goes on), an actor polls (QEMU released its big lock before), a worker waits for the disk or ends. So an
+ * One mutex, `lock`, guards every actor's state. Exactly one actor is RUNNING (with more than one token: at least one), except when
+ * every actor waits and nobody has a deadline: then one polling actor sleeps in a real ppoll. The token moves with `lock` held: a vCPU
+ * reaches its limit (at the start of a translation block, where it holds no QEMU lock), an actor waits on a condition (its mutex is
+ * released before the token goes on), an actor polls (QEMU released its big lock before), a worker waits for the disk or ends. So an
  * actor that waits for the token holds no QEMU lock, and the token's holder can take any of them: whoever else has
  * it is no actor and gives it back by itself. The exception is an actor that polls with the big lock held (it waits for its
  * own I/O): while it does, only I/O workers run, which never want that lock.
@@ -82,8 +82,7 @@ static uint32_t futex_wait(struct actor *a)
 
 static void wake(struct actor *a)
 {
-	if (a)
-		syscall(SYS_futex, &a->futex, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	syscall(SYS_futex, &a->futex, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 /* The clock of an actor that runs in another thread. */
@@ -397,9 +396,9 @@ void sched_enter(struct actor *a)
 void sched_charge(int tid, uint64_t ps)
 {
 	pthread_mutex_lock(&lock);
-	for (unsigned int i = 0; i < SCHED_MAX_ACTORS; i++)
-		if (sched_actors[i].state == ACTOR_RUNNING && sched_actors[i].tid == tid)
-			sched_actors[i].time_ps += ps;
+	for (struct actor *a = next_actor(NULL); a; a = next_actor(a))
+		if (a->state == ACTOR_RUNNING && a->tid == tid)
+			a->time_ps += ps;
 	pthread_mutex_unlock(&lock);
 }
 

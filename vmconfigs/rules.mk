@@ -24,7 +24,7 @@ GUEST_MYSQL := $(BUILD)/guest-mysql
 .PHONY: guest-mysql
 guest-mysql: guest $(GUEST_MYSQL)/stamp
 $(GUEST_MYSQL)/root.img: $(GUEST_MYSQL)/stamp ;
-$(GUEST_MYSQL)/stamp: $(wildcard vmconfigs/guest-mysql/*) workloads/mariadb.cnf $(BUILD)/deps.stamp
+$(GUEST_MYSQL)/stamp: $(wildcard vmconfigs/guest-mysql/*) vmconfigs/mariadb.sh workloads/mariadb.cnf $(BUILD)/deps.stamp
 	sh vmconfigs/guest-mysql/build.sh vmconfigs/guest-mysql workloads/mariadb.cnf $(GUEST_MYSQL)
 	@touch $@
 

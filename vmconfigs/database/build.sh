@@ -7,8 +7,10 @@
 set -eu
 [ $# = 5 ] || { echo "usage: build.sh ROOT_IMAGE SERVER_CONFIGURATION TABLES ROWS IMAGE" >&2; exit 2; }
 root_image=$1 config=$2 tables=$3 rows=$4 image=$5
+common=$(dirname "$0")/../mariadb.sh
 export LC_ALL=C
 say() { echo "database: $1" >&2; }
+. "$common"
 for n in "$tables" "$rows"; do
     case $n in '' | *[!0-9]* | 0*) say "'$n' is no number of tables or rows: write a whole number above 0"; exit 2 ;; esac
 done
@@ -18,7 +20,7 @@ done
 key="tables $tables
 rows $rows
 configuration $(sha256sum <"$config" | cut -d' ' -f1)
-recipe $(sha256sum <"$0" | cut -d' ' -f1)
+recipe $(cat "$0" "$common" | sha256sum | cut -d' ' -f1)
 root $(sha256sum <"$root_image" | cut -d' ' -f1)"
 if [ -f "$image" ] && [ "$(cat "$image.key" 2>/dev/null)" = "$key" ]; then
     exit 0
@@ -40,46 +42,26 @@ trap '[ -z "$server" ] || kill -9 "$server" 2>/dev/null; rm -rf --one-file-syste
 trap 'exit 1' INT TERM HUP
 say "unpacking $(basename "$root_image")"
 mkdir "$work/root"
-debugfs -R "rdump / $work/root" "$root_image" >"$work/log" 2>&1 || { tail -n 5 "$work/log" >&2; exit 1; }
+debugfs -R "rdump / $work/root" "$root_image" >"$work/log" 2>&1 || failed "$work/log" "cannot unpack $root_image"
 rm -rf "$work/root/dev"
 mkdir "$work/root/dev"
 mknod -m 666 "$work/root/dev/null" c 1 3
 mknod -m 666 "$work/root/dev/urandom" c 1 9
-in_root() { chroot "$work/root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
 sql() { in_root mariadb --batch --skip-column-names -e "$1"; }
-install -d "$work/root/run/mysqld" "$work/root/tm"
-in_root chown mysql:mysql /run/mysqld
+install -d "$work/root/tm"
 cp "$config" "$work/root/tm/mariadb.cnf"
 rm -rf "$work"/root/var/lib/mysql
 in_root install -d -o mysql -g mysql -m 755 /var/lib/mysql
 # (--force: the host has a name that the image cannot look up.)
 in_root mariadb-install-db --defaults-file=/tm/mariadb.cnf --skip-test-db --force --auth-root-authentication-method=socket \
-    >"$work/log" 2>&1 || { tail -n 5 "$work/log" >&2; say "mariadb-install-db failed: see above"; exit 1; }
+    >"$work/log" 2>&1 || failed "$work/log" "mariadb-install-db failed"
 
 # Nothing needs to be safe while the tables are loaded.
-in_root mariadbd --defaults-file=/tm/mariadb.cnf --skip-networking --innodb-flush-log-at-trx-commit=0 \
+server_start --defaults-file=/tm/mariadb.cnf --skip-networking --innodb-flush-log-at-trx-commit=0 \
     --innodb-doublewrite=OFF --innodb-use-native-aio=OFF --innodb-flush-method=fsync --innodb-buffer-pool-size="$pool_mib"M \
-    --innodb-buffer-pool-dump-pct=100 --innodb-adaptive-hash-index=OFF --innodb-fast-shutdown=0 >"$work/mariadbd.log" 2>&1 &
-server=$!
-tries=0
-until in_root mariadb-admin ping >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    if [ $tries -gt 600 ] || ! kill -0 "$server" 2>/dev/null; then
-        tail -n 5 "$work/mariadbd.log" >&2
-        say "the server does not start in the image: see above"
-        exit 1
-    fi
-    sleep 0.2
-done
-sql "CREATE DATABASE sbtest; CREATE USER sbtest@localhost, sbtest@127.0.0.1;
-    GRANT ALL ON sbtest.* TO sbtest@localhost; GRANT ALL ON sbtest.* TO sbtest@127.0.0.1"
+    --innodb-buffer-pool-dump-pct=100 --innodb-adaptive-hash-index=OFF --innodb-fast-shutdown=0
 say "loading $tables tables of $rows rows"
-in_root sysbench oltp_read_only --mysql-socket=/run/mysqld/mysqld.sock --mysql-user=sbtest --rand-seed=1 \
-    --tables=1 --table-size="$rows" prepare >"$work/log" 2>&1 || {
-    tail -n 5 "$work/log" >&2
-    say "sysbench cannot load its tables: see above"
-    exit 1
-}
+load_tables 1 "$rows"
 data=$work/root/var/lib/mysql/sbtest
 t=2
 while [ $t -le "$tables" ]; do
@@ -122,9 +104,7 @@ while [ $t -le "$tables" ]; do
 done
 sql "SET GLOBAL innodb_buffer_pool_dump_now = ON; SELECT sleep(1)" >/dev/null
 until sql "SHOW STATUS LIKE 'Innodb_buffer_pool_dump_status'" | grep -q completed; do sleep 0.2; done
-in_root mariadb-admin shutdown
-wait "$server" || true
-server=
+server_stop
 versions=$(in_root mariadbd --version)
 # A pool that is smaller than the database takes the head of the list, so its order must say nothing about the tables.
 shuf --random-source="$data/sbtest1.frm" "$work/root/var/lib/mysql/ib_buffer_pool" >"$work/list" 2>/dev/null ||

@@ -12,6 +12,7 @@ if [ "$(id -u)" != 0 ]; then
     exec sudo SUDO_OWNER="$(id -u):$(id -g)" sh "$0" "$@"
 fi
 say() { echo "guest-mysql: $1" >&2; }
+. "$recipe/../mariadb.sh"
 include=$(sed -e 's/#.*//' "$recipe/packages.txt" | tr -s '[:space:]' ' ' | sed -e 's/^ //' -e 's/ $//' -e 's/ /,/g')
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/tm-mysql.XXXXXX")
@@ -30,40 +31,14 @@ CONFIG=$(realpath "$config") mmdebstrap --mode=root --variant=essential --format
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     --essential-hook='install -D -m 644 "$CONFIG" "$1/etc/mysql/mariadb.conf.d/90-tiermem.cnf"' \
-    "$suite" "$work/root" "${mirror%/}" >"$work/log" 2>&1 || {
-    tail -n 5 "$work/log" >&2
-    say "mmdebstrap failed: see above"
-    exit 1
-}
+    "$suite" "$work/root" "${mirror%/}" >"$work/log" 2>&1 ||
+    failed "$work/log" "mmdebstrap failed"
 rm -rf "$work"/root/var/cache/apt "$work"/root/var/lib/apt/lists/* "$work"/root/boot
 
 say "loading $tables tables of $rows rows"
-in_root() { chroot "$work/root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
-install -d "$work/root/run/mysqld"
-in_root chown mysql:mysql /run/mysqld
-in_root mariadbd --user=mysql --skip-networking >"$work/mariadbd.log" 2>&1 &
-server=$!
-tries=0
-until in_root mariadb-admin ping >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    if [ $tries -gt 600 ] || ! kill -0 "$server" 2>/dev/null; then
-        tail -n 5 "$work/mariadbd.log" >&2
-        say "the server does not start in the image: see above"
-        exit 1
-    fi
-    sleep 0.2
-done
-in_root mariadb -e "CREATE DATABASE sbtest; CREATE USER sbtest@localhost, sbtest@127.0.0.1;
-    GRANT ALL ON sbtest.* TO sbtest@localhost; GRANT ALL ON sbtest.* TO sbtest@127.0.0.1"
-in_root sysbench oltp_read_only --mysql-socket=/run/mysqld/mysqld.sock --mysql-user=sbtest --rand-seed=1 \
-    --tables=$tables --table-size=$rows prepare >"$work/log" 2>&1 || {
-    tail -n 5 "$work/log" >&2
-    say "sysbench cannot load its tables: see above"
-    exit 1
-}
-in_root mariadb-admin shutdown
-wait "$server" || true
-server=
+server_start --user=mysql --skip-networking
+load_tables $tables $rows
+server_stop
 rm -rf "$work"/root/run/mysqld "$work"/root/var/log/*
 { in_root mariadbd --version; in_root sysbench --version; } >"$out/versions"
 
