@@ -1,30 +1,34 @@
 // The policy `hotness` where a sampling unit counts misses (underneath a simulated VM). Heat of a granule: its samples, halved whenever
-// there are AGE for each granule in use. Within the migration bandwidth, every TICK_NS:
+// there are AGE for each granule in use. What is expected of it: the rate that is likely with that heat (heat_rate.h). Within the migration
+// bandwidth, every TICK_NS:
 //   fill      free DRAM is filled with the hottest granules of PMEM;
-//   exchange  the hottest granules of PMEM and the coldest of DRAM trade places, pair by pair, while the first is hot beyond chance
-//             and more than twice as hot as the second (heat_order.h): chance alone moves next to nothing, and once hot and cold
-//             are in their places nothing moves.
-// Without samples it sleeps.
+//   exchange  the hottest granules of PMEM and the coldest of DRAM trade places, pair by pair, while the first is considerably hotter than
+//             the second: chance alone moves next to nothing, and once hot and cold are in their places nothing moves.
+// Without samples it sleeps. Each sample costs the program, so they are rarer while nothing is on PMEM, and when nothing has moved for a while.
 #include "allocator/core.h"
 #include "allocator/heat_file.h"
-#include "allocator/heat_order.h"
+#include "allocator/heat_rate.h"
 #include "allocator/migrate.h"
 #include "allocator/policy.h"
 #include "allocator/track_sample.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #define TICK_NS UINT64_C(10000000)
 #define AGE	16
-#define LEAST	3 // samples: fewer are chance
+#define KNOWN	4  // samples for each granule in use: fewer tell little
+#define CALM	10 // ticks without a move
+#define RARE	4  // factors of the sampling period: when calm,
+#define UNUSED	32 // while nothing is on PMEM
+#define LEAST	1  // expected samples that make a granule worth a place in free DRAM
 
 static float *heat; // by granule of the zone
 static double mass; // all heat
 static size_t first;
 static uint64_t last_ns;
 static double budget; // bytes
-static struct tm_heat *hot, *cold; // candidates: on PMEM, on DRAM
+static struct tm_heat_fit expected;
+static uint32_t *hot, *cold; // candidates: on PMEM, in DRAM; numbers of granules from first on
 
 static void take(size_t g, uint32_t n)
 {
@@ -33,27 +37,59 @@ static void take(size_t g, uint32_t n)
 	tm_heat_file_take(g, n);
 }
 
+static size_t in_use(void)
+{
+	return tm.count.total[0] + tm.count.total[1];
+}
+
 static void age(void)
 {
 	size_t end = tm_zone_end(TM_MMAP);
 
-	if (mass < AGE * (double)(tm.count.total[0] + tm.count.total[1]))
+	if (mass < AGE * (double)in_use())
 		return;
 	mass /= 2;
 	for (size_t g = first; g < end; g++)
 		heat[g - first] *= 0.5f;
 }
 
-// Lists movable granules of a state that are at least so hot. Returns how many.
-static size_t list(struct tm_heat *out, enum tm_granule_state state, float least)
+static float rate(uint32_t i)
 {
-	size_t end = tm_zone_end(TM_MMAP), n = 0;
+	return expected.rate[tm_heat_bin(heat[i])];
+}
+
+// Lists movable granules of a state by their bins, the hottest or the coldest first, those of one bin by address. Returns how many.
+static size_t list(uint32_t *out, enum tm_granule_state state, bool hottest)
+{
+	size_t end = tm_zone_end(TM_MMAP), at[TM_HEAT_BINS] = {0}, n = 0;
 
 	for (size_t g = first; g < end; g++) {
-		if (tm.table[g].state == state && heat[g - first] >= least && tm_movable(&tm.table[g]))
-			out[n++] = (struct tm_heat){heat[g - first], g};
+		if (tm.table[g].state == state && tm_movable(&tm.table[g]))
+			at[tm_heat_bin(heat[g - first])]++;
+	}
+	for (unsigned b = 0; b < TM_HEAT_BINS; b++) {
+		unsigned bin = hottest ? TM_HEAT_BINS - 1 - b : b;
+		size_t here = at[bin];
+		at[bin] = n;
+		n += here;
+	}
+	for (size_t g = first; g < end; g++) {
+		if (tm.table[g].state == state && tm_movable(&tm.table[g]))
+			out[at[tm_heat_bin(heat[g - first])]++] = (uint32_t)(g - first);
 	}
 	return n;
+}
+
+static void fit(void)
+{
+	size_t end = tm_zone_end(TM_MMAP);
+	uint32_t granules[TM_HEAT_BINS] = {0};
+
+	for (size_t g = first; g < end; g++) {
+		if (tm.table[g].state == TM_DRAM || tm.table[g].state == TM_PMEM)
+			granules[tm_heat_bin(heat[g - first])]++;
+	}
+	tm_heat_fit(&expected, granules);
 }
 
 static bool pay(size_t moved)
@@ -62,26 +98,25 @@ static bool pay(size_t moved)
 	return moved != 0;
 }
 
-// Fills and exchanges. Returns how many granules were promoted.
-static size_t place(void)
+// Fills and exchanges. False: nothing moved.
+static bool place(void)
 {
-	size_t n_hot = list(hot, TM_PMEM, LEAST), n_cold, i = 0, k = 0;
+	size_t n_hot, n_cold, i = 0, k = 0;
 
-	if (!n_hot)
-		return 0;
-	tm_heat_sort(hot, n_hot, true);
-	while (i < n_hot && budget > 0 && tm_quota_free() > tm_quota_slack() && pay(tm_promote(hot[i].g, 1)))
+	fit();
+	n_hot = list(hot, TM_PMEM, true);
+	while (i < n_hot && budget > 0 && rate(hot[i]) > LEAST && tm_quota_free() > tm_quota_slack() &&
+	       pay(tm_promote(first + hot[i], 1)))
 		i++;
 	if (i == n_hot || budget <= 0 || tm.quota == TM_UNLIMITED)
-		return i;
-	float mean = (float)(mass / (double)(tm.count.total[0] + tm.count.total[1]));
-	n_cold = list(cold, TM_DRAM, 0);
-	tm_heat_sort(cold, n_cold, false);
-	for (; i < n_hot && k < n_cold && budget > 0 && tm_heat_worth(hot[i].heat, cold[k].heat, mean); i++, k++) {
-		if (!pay(tm_demote(cold[k].g, 1)) || !pay(tm_promote(hot[i].g, 1)))
+		return i != 0;
+	n_cold = list(cold, TM_DRAM, false);
+	for (; i < n_hot && k < n_cold && budget > 0 && tm_heat_worth(rate(hot[i]), rate(cold[k]));
+	     i++, k++) {
+		if (!pay(tm_demote(first + cold[k], 1)) || !pay(tm_promote(first + hot[i], 1)))
 			break;
 	}
-	return i;
+	return i != 0;
 }
 
 static bool prepare(void)
@@ -100,6 +135,7 @@ static bool prepare(void)
 static uint64_t tick(uint64_t now)
 {
 	static uint64_t seen;
+	static unsigned calm;
 	uint64_t bytes = 0, samples;
 
 	if (!tm.uffd_works || !tm_samples_start() || !prepare())
@@ -115,8 +151,8 @@ static uint64_t tick(uint64_t now)
 	if (samples == seen)
 		return TM_FOREVER;
 	seen = samples;
-	if (tm.count.total[1] && tm.quota)
-		place();
+	calm = (tm.count.total[1] && tm.quota && place()) || mass < KNOWN * (double)in_use() ? 0 : calm + 1;
+	tm_samples_spread(!tm.count.total[1] ? UNUSED : calm >= CALM ? RARE : 1);
 	age();
 	return TICK_NS;
 }
@@ -133,12 +169,16 @@ static bool curious(void)
 // Relative to the mean of all granules in use.
 static float coldness(size_t g)
 {
-	double in_use = (double)(tm.count.total[0] + tm.count.total[1]);
+	double mean = mass / (double)in_use();
 
-	if (!heat || g < first || mass < in_use)
+	if (!heat || g < first || !(mean >= 1))
 		return 0;
-	return logf((float)(mass / in_use) + 1) - logf(heat[g - first] + 1);
+	return logf((float)mean + 1) - logf(heat[g - first] + 1);
 }
 
-const struct tm_policy tm_policy_samples = {
-	.name = "hotness", .hints = false, .sample = sample, .tick = tick, .curious = curious, .cold = coldness};
+const struct tm_policy tm_policy_samples = {.name = "hotness",
+					    .hints = false,
+					    .sample = sample,
+					    .tick = tick,
+					    .curious = curious,
+					    .cold = coldness};

@@ -9,6 +9,8 @@
 static atomic_uint *hits; // by granule of the zone, since the last collection
 static atomic_ullong total;
 static size_t first;
+static uint64_t period; // misses
+static unsigned spread = 1;
 
 // On the thread of a vCPU, in simulated time.
 static void consume(const struct tmsim_sample *sample, void *unused)
@@ -22,8 +24,6 @@ static void consume(const struct tmsim_sample *sample, void *unused)
 
 bool tm_samples_start(void)
 {
-	uint64_t period = 0;
-
 	if (hits || !tm_sim || !tmsim_sample_start)
 		return hits != NULL;
 	tm_parse_size(tm.value[TM_OPT_SAMPLE_PERIOD], &period);
@@ -32,6 +32,14 @@ bool tm_samples_start(void)
 	if (hits && tmsim_sample_start((uint32_t)period, consume, NULL))
 		hits = NULL;
 	return hits != NULL;
+}
+
+void tm_samples_spread(unsigned factor)
+{
+	if (factor == spread || period * factor > UINT32_C(1) << 31)
+		return;
+	spread = factor;
+	tmsim_sample_start((uint32_t)(period * factor), consume, NULL);
 }
 
 bool tm_samples_on(void)

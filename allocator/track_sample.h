@@ -10,6 +10,8 @@
 // Starts sampling, one miss in TIERMEM_SAMPLE_PERIOD. False: there is no sampling unit, or no memory.
 bool tm_samples_start(void);
 bool tm_samples_on(void);
+// From now on one miss in FACTOR (1 and more) times that period.
+void tm_samples_spread(unsigned factor);
 // Samples of guest RAM so far.
 uint64_t tm_samples_total(void);
 // Calls take for each granule that has samples since the last call, with their number, in the order of addresses; worker only.
