@@ -272,6 +272,13 @@ static int collect(struct metrics *m, const struct plan *p, const struct vm *vm,
 	return 0;
 }
 
+static void parameters(const struct plan *p, void (*add)(void *to, const char *name, const char *value),
+		       void *to)
+{
+	database_parameters(p, add, to);
+	share_parameters(p, add, to);
+}
+
 static int complete(const struct metrics *m, const struct config *c, const char *phase, char *reason)
 {
 	if (!metrics_get(m, phase, "ops", NULL))
@@ -302,6 +309,6 @@ const struct kind kind_mysql = {
 	.document = document,
 	.collect = collect,
 	.complete = complete,
-	.parameters = database_parameters,
+	.parameters = parameters,
 	.report = report_mysql,
 };

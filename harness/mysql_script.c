@@ -75,7 +75,8 @@ int64_t mysql_pool(const struct plan *p, const struct vm *vm)
 }
 
 /* Load that is not measured, before a phase: to settle in, and in a meeting (WHAT), which has some in any case. */
-static void unmeasured(struct text *out, const struct plan *p, const struct vm *vm, const struct phase *ph, const char *what, int64_t least)
+static void unmeasured(struct text *out, const struct plan *p, const struct vm *vm, const struct phase *ph,
+		       const char *what, int64_t least)
 {
 	int64_t n = (int64_t)((double)plan_requests(p, ph, vm->variant != NULL) * p->s->settle);
 
@@ -83,7 +84,8 @@ static void unmeasured(struct text *out, const struct plan *p, const struct vm *
 		n = least;
 	if (n)
 		text_add(out, "%s %s %d %s %lld\n", what, ph->test,
-			 (int)(ph->threads ? ph->threads : p->s->connections), ph->distribution, (long long)n);
+			 (int)(ph->threads ? ph->threads : p->s->connections), ph->distribution,
+			 (long long)n);
 }
 
 void mysql_script(struct text *out, const struct plan *p, const struct vm *vm)

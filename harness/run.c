@@ -5,6 +5,7 @@
  */
 #include "harness/commands.h"
 #include "harness/kind.h"
+#include "harness/meeting.h"
 #include "harness/native.h"
 #include "harness/options.h"
 #include "harness/overlay.h"
@@ -38,7 +39,7 @@ struct bench {
 	struct vm *vms;
 	int n_vms, jobs;
 	struct progress progress;
-	struct share share;
+	struct meetings meetings;
 	int failed;
 	bool guest_versions;
 	bool stop; /* start no more VMs */
@@ -120,6 +121,7 @@ static int finish_vm(struct bench *b, struct vm *vm)
 {
 	static const char *names[] = {"running", "running", "ok", "failed", "interrupted"};
 
+	share_compare(b->vms, b->n_vms, vm);
 	if (vm->state == VM_FAILED) {
 		b->failed++;
 		progress_clear(&b->progress);
@@ -185,7 +187,7 @@ static int fill_slots(struct bench *b)
 			if (!next && b->vms[i].state == VM_WAITING)
 				next = &b->vms[i];
 		}
-		if (taken || !next || share_slots(&b->share, next) > b->jobs - running)
+		if (taken || !next || meeting_slots(&b->meetings, next) > b->jobs - running)
 			continue;
 		if (launch(b, next, slot))
 			return -1;
@@ -220,7 +222,7 @@ static int run_matrix(struct bench *b)
 			else if (finish_vm(b, vm))
 				goto db_failed;
 		}
-		share_tick(&b->share);
+		meeting_tick(&b->meetings);
 		for (i = 0; i < b->n_vms && !running && !b->stop; i++)
 			running += b->vms[i].state == VM_WAITING;
 		progress_show(&b->progress, &b->plan, b->vms, b->n_vms);
@@ -283,7 +285,7 @@ static int bench(struct bench *b, const char *format)
 	if (b->run < 0)
 		return EXIT_FAIL;
 	make_matrix(b);
-	share_begin(&b->share, &b->plan, b->vms, b->n_vms);
+	meeting_begin(&b->meetings, &b->plan, b->vms, b->n_vms);
 	code = b->plan.native ? run_native(b) : EXIT_OK;
 	if (code == EXIT_OK)
 		code = run_matrix(b);
@@ -422,7 +424,7 @@ int command_run(int argc, char **argv)
 	progress_start(&b.progress, o.progress);
 	code = bench(&b, o.format);
 	sqlite3_close(b.db);
-	share_end(&b.share);
+	meeting_end(&b.meetings);
 	free(b.vms);
 out:
 	text_free(&s.overrides);

@@ -170,7 +170,8 @@ int results_tables(struct metrics *m, const char *phase, const char *text, char 
 		double v = *tab == '\t' ? strtod(tab + 1, &end) : NAN;
 
 		if (!isfinite(v) || end == tab + 1 || (*end && *end != '\n')) {
-			snprintf(reason, REASON_LEN, "the checksums of the tables: '%.*s'", (int)strcspn(line, "\n"), line);
+			snprintf(reason, REASON_LEN, "the checksums of the tables: '%.*s'",
+				 (int)strcspn(line, "\n"), line);
 			return -1;
 		}
 		sum += v * n++;
