@@ -6,6 +6,7 @@
 #include "harness/database.h"
 #include "harness/mysql_script.h"
 #include "harness/report.h"
+#include "harness/share.h"
 #include "harness/sysbench.h"
 
 #include <stdlib.h>
@@ -143,7 +144,7 @@ static int check(const struct scenario *s)
 			 s->file, p->name + strlen(p->database) + 1);
 		return EXIT_USAGE;
 	}
-	return 0;
+	return share_check(s);
 }
 
 static int plan(struct plan *p, int64_t requests)
@@ -213,6 +214,14 @@ static void arguments(struct arguments *a, struct text *plugin, const struct pla
 	arguments_add(a, "if=none,id=database,format=raw,aio=threads,cache=writeback,file=/dev/fdset/1");
 	arguments_add(a, "-device");
 	arguments_add(a, "virtio-blk-pci,drive=database");
+	if (share_meets(vm, p->s)) {
+		char e[2 * PATH_LEN];
+
+		arguments_add(a, "-chardev");
+		arguments_add(a, "pipe,id=go,path=%s/go", qemu_escaped(e, vm->dir));
+		arguments_add(a, "-device");
+		arguments_add(a, "isa-serial,chardev=go,index=2");
+	}
 }
 
 static int document(struct metrics *m, const char *kind, const char *name, const char *doc, char *reason)
@@ -221,6 +230,8 @@ static int document(struct metrics *m, const char *kind, const char *name, const
 		return results_sysbench(m, name, doc, reason);
 	if (!strcmp(kind, "status"))
 		return results_mariadb(m, name, doc, reason);
+	if (!strcmp(kind, "tables"))
+		return results_tables(m, name, doc, reason);
 	if (!strcmp(kind, "text") && !strcmp(name, "versions")) {
 		const char *server = strchr(doc, '\n');
 
@@ -240,6 +251,8 @@ static int collect(struct metrics *m, const struct plan *p, const struct vm *vm,
 	int err;
 
 	metrics_add(m, vm_part(vm), "pool_size", "bytes", (double)mysql_pool(p, vm));
+	if (share_results(m, p, vm, reason))
+		return -1;
 	if (!vm->config->tiermem)
 		return 0;
 	snprintf(path, sizeof(path), "%s/tiermem.json", vm->dir);
@@ -257,6 +270,13 @@ static int collect(struct metrics *m, const struct plan *p, const struct vm *vm,
 	if (dram + pmem > 0)
 		metrics_add(m, vm_part(vm), "ram_pmem_share", "share", pmem / (dram + pmem));
 	return 0;
+}
+
+static void parameters(const struct plan *p, void (*add)(void *to, const char *name, const char *value),
+		       void *to)
+{
+	database_parameters(p, add, to);
+	share_parameters(p, add, to);
 }
 
 static int complete(const struct metrics *m, const struct config *c, const char *phase, char *reason)
@@ -289,6 +309,6 @@ const struct kind kind_mysql = {
 	.document = document,
 	.collect = collect,
 	.complete = complete,
-	.parameters = database_parameters,
+	.parameters = parameters,
 	.report = report_mysql,
 };

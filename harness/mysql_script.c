@@ -1,5 +1,6 @@
 #include "harness/mysql_script.h"
 #include "harness/guest_script.h"
+#include "harness/share.h"
 
 #include <string.h>
 
@@ -36,6 +37,23 @@ static const char prologue[] =
 	"\tsend status \"$1\" /tm/out/status.txt\n"
 	"}\n\n";
 
+/* VMs that share DRAM: what their tables hold must stay the same, and they wait for the host under load. */
+static const char sharing[] =
+	"checksums() { # FILE: of all columns of all rows, by table\n"
+	"\tsql \"CHECKSUM TABLE $(seq -s, -f sbtest.sbtest%.0f $tables) EXTENDED\" >$1\n"
+	"}\n"
+	"meet() { # TEST THREADS DISTRIBUTION TRANSACTIONS: this load, not measured, until the host sends a line\n"
+	"\trm -f /tm/out/sent\n"
+	"\t{ read -r line <&3 && : >/tm/out/sent; } &\n"
+	"\techo 'tmbench-guest: meet'\n"
+	"\tuntil [ -e /tm/out/sent ]; do load '' \"$@\"; done\n"
+	"}\n"
+	"whole() { # DATABASE: the tables are what they were\n"
+	"\tchecksums /tm/out/after.txt\n"
+	"\tcmp -s /tm/out/before.txt /tm/out/after.txt || fail \"the tables are not what they were\"\n"
+	"\tsend tables \"$1\" /tm/out/after.txt\n"
+	"}\n\n";
+
 /* From an empty pool to a full one: the list of pages came with the database. */
 static const char fill_pool[] =
 	"sql 'SET GLOBAL innodb_buffer_pool_load_now = ON'\n"
@@ -56,11 +74,24 @@ int64_t mysql_pool(const struct plan *p, const struct vm *vm)
 	return (pool > most && most > 0 ? most : pool) >> 20 << 20;
 }
 
+/* Load that is not measured, before a phase: to settle in, and in a meeting (WHAT), which has some in any case. */
+static void unmeasured(struct text *out, const struct plan *p, const struct vm *vm, const struct phase *ph,
+		       const char *what, int64_t least)
+{
+	int64_t n = (int64_t)((double)plan_requests(p, ph, vm->variant != NULL) * p->s->settle);
+
+	if (n < least)
+		n = least;
+	if (n)
+		text_add(out, "%s %s %d %s %lld\n", what, ph->test,
+			 (int)(ph->threads ? ph->threads : p->s->connections), ph->distribution,
+			 (long long)n);
+}
+
 void mysql_script(struct text *out, const struct plan *p, const struct vm *vm)
 {
 	const struct scenario *s = p->s;
 	bool first = true;
-	int64_t settle;
 	int i;
 
 	text_add(out, "#!/bin/sh\n# Made by tmbench for scenario %s, config %s, database %s.\n", s->name,
@@ -81,21 +112,26 @@ void mysql_script(struct text *out, const struct plan *p, const struct vm *vm)
 		      "\tsleep 0.1\n"
 		      "done\n%s",
 		 fill_pool);
+	if (s->budget)
+		text_add(out, "%schecksums /tm/out/before.txt\n", sharing);
+	if (share_meets(vm, s))
+		text_add(out, "exec 3</dev/ttyS2 || fail 'no third serial port'\n");
 	for (i = 0; i < s->n_phases; i++) {
 		const struct phase *ph = &s->phases[i];
 
 		if (!vm_runs(vm, ph))
 			continue;
-		settle = (int64_t)((double)plan_requests(p, ph, vm->variant != NULL) * s->settle);
-		if (first && settle)
-			text_add(out, "load '' %s %d %s %lld\n", ph->test,
-				 (int)(ph->threads ? ph->threads : s->connections), ph->distribution,
-				 (long long)settle);
+		if (share_meets_before(vm, ph))
+			unmeasured(out, p, vm, ph, "meet", 1);
+		if (first || ph->quota[0])
+			unmeasured(out, p, vm, ph, "load ''", 0);
 		first = false;
 		text_add(out, "phase %s %s %d %s %lld\n", ph->name, ph->test,
 			 (int)(ph->threads ? ph->threads : s->connections), ph->distribution,
 			 (long long)plan_requests(p, ph, vm->variant != NULL));
 	}
+	if (s->budget)
+		text_add(out, "whole %s\n", vm->database->name);
 	/* No orderly end: what the server would write belongs to no phase, and the disk is a copy that goes away. */
 	text_add(out, "exit 0\n");
 }

@@ -111,7 +111,12 @@ int64_t plan_ram(const struct plan *p, const struct config *c, const struct data
 
 int64_t plan_dram(const struct plan *p, const struct config *c)
 {
-	return c->dram / p->scale / c->granule * c->granule;
+	return plan_quota(p, c, c->dram);
+}
+
+int64_t plan_quota(const struct plan *p, const struct config *c, int64_t bytes)
+{
+	return bytes / p->scale / c->granule * c->granule;
 }
 
 int64_t plan_requests(const struct plan *p, const struct phase *ph, bool llc)

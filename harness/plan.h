@@ -30,8 +30,9 @@ int64_t plan_scaled_count(const struct plan *p, int64_t count, int64_t least);
 /* Memory of a VM at this scale, in bytes; D: its database, NULL: none. */
 int64_t plan_ram(const struct plan *p, const struct config *c, const struct database *d);
 
-/* DRAM quota of a config at this scale, in bytes, a multiple of its granule. */
+/* DRAM quota of a config at this scale, in bytes, a multiple of its granule: the first, and any other (BYTES, unscaled). */
 int64_t plan_dram(const struct plan *p, const struct config *c);
+int64_t plan_quota(const struct plan *p, const struct config *c, int64_t bytes);
 
 /* Requests of a phase, all clients together; LLC: in a VM with another LLC. */
 int64_t plan_requests(const struct plan *p, const struct phase *ph, bool llc);

@@ -238,7 +238,8 @@ int report_load_kind(struct report *r, sqlite3 *db, int64_t id, const char *kind
 {
 	sqlite3_stmt *st;
 
-	if (!id && sqlite3_prepare_v2(db, "SELECT max(id) FROM run WHERE kind = ?1", -1, &st, NULL) == SQLITE_OK) {
+	if (!id && sqlite3_prepare_v2(db, "SELECT max(id) FROM run WHERE kind = ?1 AND id NOT IN "
+				     "(SELECT run_id FROM run_parameter WHERE name = 'dram_budget')", -1, &st, NULL) == SQLITE_OK) {
 		sqlite3_bind_text(st, 1, kind, -1, SQLITE_STATIC);
 		if (sqlite3_step(st) == SQLITE_ROW)
 			id = sqlite3_column_int64(st, 0);

@@ -50,7 +50,7 @@ struct report {
 /* Load a run; ID 0: the latest. 0 or EXIT_FAIL after saying why. */
 int report_load(struct report *r, sqlite3 *db, int64_t id);
 
-/* The same for a run of one kind of scenario. */
+/* The same for a run of one kind of scenario; the latest is one of VMs that share nothing (share.h). */
 int report_load_kind(struct report *r, sqlite3 *db, int64_t id, const char *kind);
 void report_free(struct report *r);
 

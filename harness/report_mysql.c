@@ -74,9 +74,42 @@ static void tiers(const struct report *r)
 	}
 }
 
+/* VMs that shared one DRAM budget (share.h): what that was, and who had how much of it when. */
+static void shared(const struct report *r)
+{
+	double budget = strtod(report_parameter(r, "dram_budget"), NULL), highest = 0;
+	char size[24], most[24];
+	struct text names = {0};
+	size_t i;
+	int c;
+
+	if (!(budget > 0))
+		return;
+	for (c = 0; c < r->n_configs; c++)
+		if (r->config_tiermem[c])
+			text_add(&names, "%s%s", names.len ? ", " : "", r->configs[c]);
+	for (i = 0; i < r->n_figures; i++)
+		if (!strcmp(r->figures[i].metric, "dram_together_highest") &&
+		    r->figures[i].greatest > highest)
+			highest = r->figures[i].greatest;
+	format_size(size, budget);
+	format_size(most, highest);
+	printf("one DRAM budget of %s for %s, which ran together; quotas were changed by `tiermem quota` while they "
+	       "ran, under load\n",
+	       size, names.s ? names.s : "nobody");
+	printf("together they had at most %s in DRAM; tables compared at the end with the beginning, and between VMs\n",
+	       most);
+	printf("Phases after a change of quotas do not repeat to the last digit: it comes in real time. Those before it "
+	       "do.\n");
+	text_free(&names);
+	report_metric(r, "DRAM quota in the phase, MiB", "dram_quota", 1.0 / (1 << 20), 1, NAN);
+	report_metric(r, "Guest RAM in DRAM at the phase's end, MiB", "dram_bytes", 1.0 / (1 << 20), 1, NAN);
+}
+
 void report_mysql(const struct report *r)
 {
 	header(r);
+	shared(r);
 	report_throughput(r, "Throughput, transactions/s (ratio to baseline; * below the paper's bound)");
 	report_metric(r, "p95 latency, ms", "latency_p95", 1, 2, NAN);
 	report_metric(r, "p99 latency, ms", "latency_p99", 1, 2, NAN);

@@ -5,6 +5,7 @@
  */
 #include "harness/commands.h"
 #include "harness/kind.h"
+#include "harness/meeting.h"
 #include "harness/native.h"
 #include "harness/options.h"
 #include "harness/overlay.h"
@@ -14,6 +15,7 @@
 #include "harness/qemu.h"
 #include "harness/record.h"
 #include "harness/report.h"
+#include "harness/share.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,6 +39,7 @@ struct bench {
 	struct vm *vms;
 	int n_vms, jobs;
 	struct progress progress;
+	struct meetings meetings;
 	int failed;
 	bool guest_versions;
 	bool stop; /* start no more VMs */
@@ -81,7 +84,7 @@ static void add_vm(struct bench *b, int variant, int repeat, int database, int c
 	struct vm *vm = &b->vms[b->n_vms];
 	int i;
 
-	*vm = (struct vm){.config = &s->configs[config], .repeat = repeat, .slot = -1};
+	*vm = (struct vm){.config = &s->configs[config], .repeat = repeat, .slot = -1, .go = -1};
 	vm->variant = variant < 0 ? NULL : &s->variants[variant];
 	vm->database = s->n_databases ? &s->databases[database] : NULL;
 	vm->seed = b->plan.seed + repeat - 1;
@@ -118,6 +121,7 @@ static int finish_vm(struct bench *b, struct vm *vm)
 {
 	static const char *names[] = {"running", "running", "ok", "failed", "interrupted"};
 
+	share_compare(b->vms, b->n_vms, vm);
 	if (vm->state == VM_FAILED) {
 		b->failed++;
 		progress_clear(&b->progress);
@@ -167,11 +171,13 @@ static int launch(struct bench *b, struct vm *vm, int slot)
 	return 0;
 }
 
-/* Fill free slots with waiting VMs. 0 or -1 (database). */
+/* Fill free slots with waiting VMs, in their order. 0 or -1 (database). */
 static int fill_slots(struct bench *b)
 {
-	int slot, i;
+	int slot, i, running = 0;
 
+	for (i = 0; i < b->n_vms; i++)
+		running += b->vms[i].state == VM_RUNNING;
 	for (slot = 0; slot < b->jobs && !b->stop; slot++) {
 		struct vm *next = NULL;
 		bool taken = false;
@@ -181,8 +187,11 @@ static int fill_slots(struct bench *b)
 			if (!next && b->vms[i].state == VM_WAITING)
 				next = &b->vms[i];
 		}
-		if (!taken && next && launch(b, next, slot))
+		if (taken || !next || meeting_slots(&b->meetings, next) > b->jobs - running)
+			continue;
+		if (launch(b, next, slot))
 			return -1;
+		running += next->state == VM_RUNNING;
 	}
 	return 0;
 }
@@ -213,6 +222,7 @@ static int run_matrix(struct bench *b)
 			else if (finish_vm(b, vm))
 				goto db_failed;
 		}
+		meeting_tick(&b->meetings);
 		for (i = 0; i < b->n_vms && !running && !b->stop; i++)
 			running += b->vms[i].state == VM_WAITING;
 		progress_show(&b->progress, &b->plan, b->vms, b->n_vms);
@@ -275,6 +285,7 @@ static int bench(struct bench *b, const char *format)
 	if (b->run < 0)
 		return EXIT_FAIL;
 	make_matrix(b);
+	meeting_begin(&b->meetings, &b->plan, b->vms, b->n_vms);
 	code = b->plan.native ? run_native(b) : EXIT_OK;
 	if (code == EXIT_OK)
 		code = run_matrix(b);
@@ -397,6 +408,14 @@ int command_run(int argc, char **argv)
 		goto out;
 	b.program = o.qemu ? o.qemu : getenv("TMBENCH_QEMU") ? getenv("TMBENCH_QEMU") : s.qemu;
 	b.jobs = o.jobs ? (int)o.jobs : proc_cpus() < 2 ? 1 : 2;
+	if (b.jobs < share_together(&s)) {
+		if (o.jobs) {
+			complain("--jobs %d: %s runs %d VMs together", b.jobs, s.name, share_together(&s));
+			code = EXIT_USAGE;
+			goto out;
+		}
+		b.jobs = share_together(&s);
+	}
 	default_db(db);
 	b.db = record_open(o.db ? o.db : db);
 	code = EXIT_FAIL;
@@ -405,6 +424,7 @@ int command_run(int argc, char **argv)
 	progress_start(&b.progress, o.progress);
 	code = bench(&b, o.format);
 	sqlite3_close(b.db);
+	meeting_end(&b.meetings);
 	free(b.vms);
 out:
 	text_free(&s.overrides);

@@ -44,6 +44,7 @@ struct phase {
 	char test[NAME_LEN];	     /* of sysbench */
 	char distribution[NAME_LEN]; /* of the keys: sysbench's --rand-type */
 	int64_t threads;	     /* connections; 0: the scenario's */
+	char quota[TEXT_LEN];	     /* CONFIG:SIZE words: quotas that change before it (share.h) */
 	bool only_full, selected;
 };
 
@@ -77,6 +78,7 @@ struct scenario {
 	int64_t tables, bytes_per_row, connections, transactions, transactions_floor;
 	double pool, settle;
 	char server_config[TEXT_LEN], client_cpus[NAME_LEN], server_cpus[NAME_LEN];
+	int64_t budget; /* DRAM of all VMs with tiermem together, unscaled; 0: each has its own (share.h) */
 	/* quick */
 	int64_t quick_scale, quick_transactions;
 	char quick_configs[TEXT_LEN];

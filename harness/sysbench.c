@@ -158,3 +158,24 @@ int results_mariadb(struct metrics *m, const char *phase, const char *text, char
 	metrics_add(m, phase, "pool_hits", "share", 1 - reads / requests);
 	return 0;
 }
+
+int results_tables(struct metrics *m, const char *phase, const char *text, char *reason)
+{
+	double sum = 0, n = 1; /* each table's counts by its place: below 2^53 */
+	const char *line;
+	char *end;
+
+	for (line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		const char *tab = line + strcspn(line, "\t\n");
+		double v = *tab == '\t' ? strtod(tab + 1, &end) : NAN;
+
+		if (!isfinite(v) || end == tab + 1 || (*end && *end != '\n')) {
+			snprintf(reason, REASON_LEN, "the checksums of the tables: '%.*s'",
+				 (int)strcspn(line, "\n"), line);
+			return -1;
+		}
+		sum += v * n++;
+	}
+	metrics_add(m, phase, "tables_checksum", "number", sum);
+	return 0;
+}

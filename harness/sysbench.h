@@ -17,4 +17,7 @@ int results_sysbench(struct metrics *m, const char *phase, const char *text, cha
  */
 int results_mariadb(struct metrics *m, const char *phase, const char *text, char *reason);
 
+/* CHECKSUM TABLE of all tables, as one figure: tables_checksum. 0, or -1 with the REASON. */
+int results_tables(struct metrics *m, const char *phase, const char *text, char *reason);
+
 #endif

@@ -2,6 +2,7 @@
 #include "harness/overlay.h"
 #include "harness/proc.h"
 #include "harness/qemu.h"
+#include "harness/share.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -112,6 +113,8 @@ int vm_start(struct vm *vm, const struct plan *p, const char *program, int cpu)
 	err = make_dirs(vm->dir);
 	for (i = 0; i < COUNT(logs); i++) /* of another database's run with the same number */
 		unlink(in_dir(vm, logs[i]));
+	if (!err && share_meets(vm, p->s))
+		err = share_open(vm);
 	if (!err) {
 		snprintf(what, sizeof(what), "%s", in_dir(vm, "run"));
 		err = write_file(what, script.s, script.len, 0755);
@@ -202,6 +205,8 @@ static void follow(struct vm *vm)
 		snprintf(vm->phase, sizeof(vm->phase), "%s", phase);
 		if (!vm->panic && strstr(log, "Kernel panic"))
 			vm->panic = now;
+		for (vm->meetings = 0, at = log; (at = strstr(at, "tmbench-guest: meet")) != NULL; at++)
+			vm->meetings++;
 		free(log);
 	}
 	log = read_file(in_dir(vm, "results.log"), NULL);
@@ -235,6 +240,7 @@ static void conclude(struct vm *vm, const struct plan *p, int status)
 	char line[REASON_LEN], last[REASON_LEN];
 	bool told;
 
+	share_close(vm);
 	vm->seconds = now_seconds() - vm->started;
 	told = line_with(vm, "qemu.log", "tmbench: ", last) || line_with(vm, "qemu.log", "qemu", last);
 	if (line_with(vm, "qemu.log", "tmsim:", line) && status != 0)
@@ -269,6 +275,7 @@ void vm_kill(struct vm *vm, enum vm_state state, const char *reason)
 	if (vm->state != VM_RUNNING)
 		return;
 	proc_end(vm->pid, 2);
+	share_close(vm);
 	vm->seconds = now_seconds() - vm->started;
 	fail(vm, "%s", reason);
 	vm->state = state;
@@ -287,7 +294,9 @@ bool vm_poll(struct vm *vm, const struct plan *p)
 		return true;
 	}
 	reason[0] = '\0';
-	if (vm->panic && now - vm->panic > 5)
+	if (vm->unwanted[0])
+		memcpy(reason, vm->unwanted, sizeof(reason));
+	else if (vm->panic && now - vm->panic > 5)
 		line_with(vm, "console.log", "Kernel panic", reason);
 	else if (now - vm->started > (double)p->s->timeout)
 		snprintf(reason, sizeof(reason),

@@ -29,6 +29,14 @@ struct vm {
 	double last_sign, cpu_seen, guest_end, panic;
 	long sizes[4];
 	bool reached_phase;
+	char unwanted[REASON_LEN]; /* it is to end, for this reason */
+	/* VMs that share DRAM (share.h, meeting.h) */
+	int group;	     /* -1: it shares nothing */
+	int meetings;	     /* that it has come to */
+	int go;		     /* the pipe to its third serial port, -1: none */
+	int64_t dram, quota; /* in bytes, when it was last looked at */
+	double highest;	     /* all of its group together */
+	double checksum;     /* of its tables, when it has ended well; 0: not known */
 };
 
 /* "default", or the variant's name. */

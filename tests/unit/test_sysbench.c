@@ -93,12 +93,29 @@ static void status(void **state)
 	free(text);
 }
 
+static void checksums(void **state)
+{
+	static const char *const bad[] = {"sbtest.sbtest1\tNULL\n", "sbtest.sbtest1\n", "sbtest.sbtest1\t12x\n"};
+	struct metrics m = {0};
+	char reason[REASON_LEN];
+	size_t i;
+
+	assert_int_equal(results_tables(&m, "ro", "sbtest.sbtest1\t12\nsbtest.sbtest2\t30\n", reason), 0);
+	assert_true(figure(&m, "tables_checksum") == 12 + 2 * 30); /* exchanged tables are not the same */
+	metrics_free(&m);
+	for (i = 0; i < COUNT(bad); i++) {
+		assert_int_equal(results_tables(&m, "ro", bad[i], reason), -1);
+		assert_non_null(strstr(reason, "sbtest.sbtest1"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole),
 		cmocka_unit_test(damaged),
 		cmocka_unit_test(status),
+		cmocka_unit_test(checksums),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
