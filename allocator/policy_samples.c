@@ -110,8 +110,8 @@ static uint64_t tick(uint64_t now)
 		budget = (double)bytes / 4;
 	last_ns = now;
 	tm_samples_collect(take);
-	tm_heat_file_write(now);
 	samples = tm_samples_total();
+	tm_heat_file_write(now, samples == seen);
 	if (samples == seen)
 		return TM_FOREVER;
 	seen = samples;

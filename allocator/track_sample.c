@@ -8,6 +8,7 @@
 
 static atomic_uint *hits; // by granule of the zone, since the last collection
 static atomic_ullong total;
+static atomic_ullong latest; // simulated time of a sample
 static size_t first;
 
 // On the thread of a vCPU, in simulated time.
@@ -17,6 +18,9 @@ static void consume(const struct tmsim_sample *sample, void *unused)
 		return;
 	atomic_fetch_add_explicit(&hits[tm_index((uintptr_t)sample->host) - first], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
+	unsigned long long before = atomic_load_explicit(&latest, memory_order_relaxed);
+	while (before < sample->time_ns && !atomic_compare_exchange_weak(&latest, &before, sample->time_ns))
+		;
 	tm_sim_kick();
 }
 
@@ -42,6 +46,11 @@ bool tm_samples_on(void)
 uint64_t tm_samples_total(void)
 {
 	return total;
+}
+
+uint64_t tm_samples_latest(void)
+{
+	return latest;
 }
 
 void tm_samples_collect(void (*take)(size_t g, uint32_t n))

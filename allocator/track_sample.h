@@ -12,6 +12,8 @@ bool tm_samples_start(void);
 bool tm_samples_on(void);
 // Samples of guest RAM so far.
 uint64_t tm_samples_total(void);
+// Simulated time of the latest of them.
+uint64_t tm_samples_latest(void);
 // Calls take for each granule that has samples since the last call, with their number, in the order of addresses; worker only.
 void tm_samples_collect(void (*take)(size_t g, uint32_t n));
 
