@@ -34,7 +34,7 @@ static void take(size_t g, uint32_t n)
 {
 	heat[g - first] += (float)n;
 	mass += n;
-	tm_heat_file_take(g, n);
+	tm_heat_file_take(g, n * tm_samples_spread(0));
 }
 
 static size_t in_use(void)
@@ -146,8 +146,8 @@ static uint64_t tick(uint64_t now)
 		budget = (double)bytes / 4;
 	last_ns = now;
 	tm_samples_collect(take);
-	tm_heat_file_write(now);
 	samples = tm_samples_total();
+	tm_heat_file_write(now, samples == seen);
 	if (samples == seen)
 		return TM_FOREVER;
 	seen = samples;

@@ -8,6 +8,7 @@
 
 static atomic_uint *hits; // by granule of the zone, since the last collection
 static atomic_ullong total;
+static atomic_ullong latest; // simulated time of a sample
 static size_t first;
 static uint64_t period; // misses
 static unsigned spread = 1;
@@ -19,6 +20,9 @@ static void consume(const struct tmsim_sample *sample, void *unused)
 		return;
 	atomic_fetch_add_explicit(&hits[tm_index((uintptr_t)sample->host) - first], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
+	unsigned long long before = atomic_load_explicit(&latest, memory_order_relaxed);
+	while (before < sample->time_ns && !atomic_compare_exchange_weak(&latest, &before, sample->time_ns))
+		;
 	tm_sim_kick();
 }
 
@@ -34,12 +38,13 @@ bool tm_samples_start(void)
 	return hits != NULL;
 }
 
-void tm_samples_spread(unsigned factor)
+unsigned tm_samples_spread(unsigned factor)
 {
-	if (factor == spread || period * factor > UINT32_C(1) << 31)
-		return;
+	if (!factor || factor == spread || period * factor > UINT32_C(1) << 31)
+		return spread;
 	spread = factor;
 	tmsim_sample_start((uint32_t)(period * factor), consume, NULL);
+	return spread;
 }
 
 bool tm_samples_on(void)
@@ -50,6 +55,11 @@ bool tm_samples_on(void)
 uint64_t tm_samples_total(void)
 {
 	return total;
+}
+
+uint64_t tm_samples_latest(void)
+{
+	return latest;
 }
 
 void tm_samples_collect(void (*take)(size_t g, uint32_t n))

@@ -10,10 +10,12 @@
 // Starts sampling, one miss in TIERMEM_SAMPLE_PERIOD. False: there is no sampling unit, or no memory.
 bool tm_samples_start(void);
 bool tm_samples_on(void);
-// From now on one miss in FACTOR (1 and more) times that period.
-void tm_samples_spread(unsigned factor);
+// From now on one miss in FACTOR times that period; 0: as before. Returns the factor.
+unsigned tm_samples_spread(unsigned factor);
 // Samples of guest RAM so far.
 uint64_t tm_samples_total(void);
+// Simulated time of the latest of them.
+uint64_t tm_samples_latest(void);
 // Calls take for each granule that has samples since the last call, with their number, in the order of addresses; worker only.
 void tm_samples_collect(void (*take)(size_t g, uint32_t n));
 

@@ -1,9 +1,7 @@
 #include "harness/diagram.h"
-#include "harness/arguments.h"
+#include "harness/gnuplot.h"
 #include "harness/kind.h"
-#include "harness/proc.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,53 +74,31 @@ static void inside(struct texts *t, const struct scenario *s)
 	snprintf(t->pmem, sizeof(t->pmem), "guest's NVDIMM (PMEM)\n%s", pmem);
 }
 
-/* Append NAME='TEXT'; for gnuplot, which reads \n in double quotes only. */
-static void variable(struct text *t, const char *name, const char *value)
-{
-	text_add(t, "%s=\"", name);
-	for (; *value; value++)
-		text_add(t, *value == '\n' ? "\\n" : *value == '"' || *value == '\\' ? "\\%c" : "%c", *value);
-	text_add(t, "\"; ");
-}
-
-/* Run gnuplot for one format. 0 or EXIT_FAIL after saying why. */
+/* Draw in one format. 0 or EXIT_FAIL after saying why. */
 static int plot(const struct texts *t, const char *number, const char *dir, const char *format)
 {
-	char script[PATH_LEN], out[4096], path[PATH_LEN + 32];
-	struct arguments a = {0};
+	char path[PATH_LEN + 32];
 	struct text set = {0};
-	int status;
+	int err;
 
-	root_path(script, "plots/placement.gp");
 	snprintf(path, sizeof(path), "%s/figure%s.%s", dir, number, format);
-	variable(&set, "format", format);
-	variable(&set, "out", path);
-	variable(&set, "heading", t->heading);
-	variable(&set, "subtitle", t->subtitle);
-	variable(&set, "guest", t->guest);
-	variable(&set, "server", t->server);
-	variable(&set, "load", t->load);
-	variable(&set, "managed", t->managed);
-	variable(&set, "dram", t->dram);
-	variable(&set, "pmem", t->pmem);
-	variable(&set, "disk", t->disk);
+	gnuplot_text(&set, "format", format);
+	gnuplot_text(&set, "out", path);
+	gnuplot_text(&set, "heading", t->heading);
+	gnuplot_text(&set, "subtitle", t->subtitle);
+	gnuplot_text(&set, "guest", t->guest);
+	gnuplot_text(&set, "server", t->server);
+	gnuplot_text(&set, "load", t->load);
+	gnuplot_text(&set, "managed", t->managed);
+	gnuplot_text(&set, "dram", t->dram);
+	gnuplot_text(&set, "pmem", t->pmem);
+	gnuplot_text(&set, "disk", t->disk);
 	text_add(&set, "underneath=%d", !strcmp(number, "1"));
-	arguments_add(&a, "gnuplot");
-	arguments_add(&a, "-e");
-	arguments_add(&a, "%s", set.s);
-	arguments_add(&a, "%s", script);
-	status = proc_capture(a.v, out, sizeof(out));
-	arguments_free(&a);
+	err = gnuplot_run("placement", set.s);
 	text_free(&set);
-	if (status == 0) {
+	if (!err)
 		printf("%s\n", path);
-		return 0;
-	}
-	if (status == -ENOENT)
-		complain("gnuplot not found; install gnuplot-nox (`make deps`)");
-	else
-		complain("gnuplot failed on %s: %s", script, status < 0 ? strerror(-status) : out + strspn(out, "\n "));
-	return EXIT_FAIL;
+	return err;
 }
 
 int diagram_draw(const char *number, const char *dir)

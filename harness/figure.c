@@ -1,9 +1,12 @@
-/* tmbench figure: 1 and 2 are diagrams (diagram.c); 3 and 4 are data from the database, drawn by gnuplot with plots/figureN.gp. */
+/*
+ * tmbench figure: 1 and 2 are diagrams (diagram.c); 3, 4 and heat (figure_heat.c) are data from the database, drawn by gnuplot with the
+ * scripts in plots/.
+ */
 #include "harness/commands.h"
 #include "harness/diagram.h"
+#include "harness/figure_heat.h"
+#include "harness/gnuplot.h"
 #include "harness/options.h"
-#include "harness/proc.h"
-#include "harness/qemu.h"
 #include "harness/record.h"
 #include "harness/report.h"
 
@@ -84,6 +87,13 @@ static int write_data(const struct report *r, const char *path)
 	return err;
 }
 
+void figure_subtitle(struct text *set, const struct report *r)
+{
+	text_add(set,
+		 "subtitle='simulated time · scale 1/%lld · profile %s · seed %lld · run %lld · tiermem %s'",
+		 (long long)r->scale, r->profile, (long long)r->seed, (long long)r->id, r->tiermem);
+}
+
 /* Whether any bar has a bound. */
 static bool any_bound(const struct report *r)
 {
@@ -95,17 +105,15 @@ static bool any_bound(const struct report *r)
 	return false;
 }
 
-/* Run gnuplot for one terminal. 0 or EXIT_FAIL after saying why. */
+/* Draw in one format. 0 or EXIT_FAIL after saying why. */
 static int plot(const struct report *r, const char *number, const char *dir, const char *data,
 		const char *format)
 {
-	char script[PATH_LEN], plots[PATH_LEN], rel[64], out[4096], quota[24];
-	struct arguments a = {0};
-	struct text labels = {0};
-	int status, c, bars = 0;
+	char script[64], plots[PATH_LEN], quota[24];
+	struct text labels = {0}, set = {0};
+	int err, c, bars = 0;
 
-	snprintf(rel, sizeof(rel), "plots/figure%s.gp", number);
-	root_path(script, rel);
+	snprintf(script, sizeof(script), "figure%s", number);
 	root_path(plots, "plots");
 	for (c = 0; c < r->n_configs; c++) {
 		if (!has_bar(r, c))
@@ -117,29 +125,16 @@ static int plot(const struct report *r, const char *number, const char *dir, con
 	for (c = 0; labels.s && labels.s[c]; c++)
 		if (labels.s[c] == ' ' && c > 0 && labels.s[c - 1] != ')')
 			labels.s[c] = '_';
-	arguments_add(&a, "gnuplot");
-	arguments_add(&a, "-e");
-	arguments_add(
-		&a,
-		"format='%s'; data='%s'; out='%s/figure%s.%s'; bars=%d; labels='%s'; repeats=%lld; "
-		"bounded=%d; ceiling=%.3f; plots='%s'; "
-		"subtitle='simulated time · scale 1/%lld · profile %s · seed %lld · run %lld · tiermem %s'",
-		format, data, dir, number, format, bars, labels.s ? labels.s : "", (long long)r->repeats,
-		any_bound(r), ceiling(r), plots, (long long)r->scale, r->profile, (long long)r->seed, (long long)r->id,
-		r->tiermem);
-	arguments_add(&a, "%s", script);
-	status = proc_capture(a.v, out, sizeof(out));
-	arguments_free(&a);
+	text_add(&set,
+		 "format='%s'; data='%s'; out='%s/figure%s.%s'; bars=%d; labels='%s'; repeats=%lld; "
+		 "bounded=%d; ceiling=%.3f; plots='%s'; ",
+		 format, data, dir, number, format, bars, labels.s ? labels.s : "", (long long)r->repeats,
+		 any_bound(r), ceiling(r), plots);
+	figure_subtitle(&set, r);
+	err = gnuplot_run(script, set.s);
 	text_free(&labels);
-	if (status == 0)
-		return 0;
-	if (status == -ENOENT) {
-		complain("gnuplot not found; install gnuplot-nox (`make deps`)");
-		return EXIT_FAIL;
-	}
-	complain("gnuplot failed on %s: %s", script,
-		 status < 0 ? strerror(-status) : out + strspn(out, "\n "));
-	return EXIT_FAIL;
+	text_free(&set);
+	return err;
 }
 
 /* Write data, SVG and PNG of a loaded run. 0 or EXIT_FAIL. */
@@ -170,31 +165,50 @@ static int draw(const struct report *r, const char *number, const char *dir)
 	return EXIT_OK;
 }
 
+/* The bars of a run. 0 or an exit code. */
+static int bars(sqlite3 *db, int64_t run, size_t n, const char *dir)
+{
+	static struct report r;
+	int err = report_load_kind(&r, db, run, figures[n].kind);
+
+	if (!err)
+		err = draw(&r, figures[n].number, dir);
+	report_free(&r);
+	return err;
+}
+
 int command_figure(int argc, char **argv)
 {
-	const char *db_path = NULL, *run = "latest", *out = NULL;
+	const char *db_path = NULL, *run = "latest", *out = NULL, *config = NULL, *database = NULL, *name;
 	const struct option table[] = {
 		{"db", OPT_TEXT, &db_path, "FILE", "database (results/tiermem.db)", 0, 0},
 		{"run", OPT_TEXT, &run, "ID|latest", "which run (latest)", 0, 0},
 		{"out", OPT_TEXT, &out, "DIR", "where the figure goes (results/figures)", 0, 0},
+		{"config", OPT_TEXT, &config, "NAME", "heat: of this config only (each has a picture)", 0, 0},
+		{"database", OPT_TEXT, &database, "NAME", "heat: with this database only", 0, 0},
 		{0},
 	};
 	struct list operands = {0};
 	char path[PATH_LEN], dir[PATH_LEN], *end;
-	struct report *r;
 	int64_t id = 0;
 	sqlite3 *db;
-	bool diagram;
+	bool diagram, heat;
 	size_t n;
-	int err = options_parse(table, "tmbench figure NUMBER [options]", argc, argv, &operands);
+	int err = options_parse(table, "tmbench figure 1|2|3|4|heat [options]", argc, argv, &operands);
 
 	if (err)
 		return err;
-	diagram = operands.n == 1 && (!strcmp(operands.v[0], "1") || !strcmp(operands.v[0], "2"));
-	for (n = 0; n < COUNT(figures) && operands.n == 1 && strcmp(operands.v[0], figures[n].number) != 0; n++)
+	name = operands.n == 1 ? operands.v[0] : "";
+	diagram = !strcmp(name, "1") || !strcmp(name, "2");
+	heat = !strcmp(name, "heat");
+	for (n = 0; n < COUNT(figures) && strcmp(name, figures[n].number) != 0; n++)
 		;
-	if (operands.n != 1 || (n == COUNT(figures) && !diagram)) {
-		complain("figure takes a number; there are: 1 2 3 4");
+	if (n == COUNT(figures) && !diagram && !heat) {
+		complain("figure takes one name; there are: 1 2 3 4 heat");
+		return EXIT_USAGE;
+	}
+	if ((config || database) && !heat) {
+		complain("--%s goes with figure heat only", config ? "config" : "database");
 		return EXIT_USAGE;
 	}
 	if (strcmp(run, "latest") != 0) {
@@ -212,17 +226,12 @@ int command_figure(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (diagram)
-		return diagram_draw(operands.v[0], dir);
+		return diagram_draw(name, dir);
 	default_db(path);
 	db = record_open_readonly(db_path ? db_path : path);
 	if (!db)
 		return EXIT_FAIL;
-	r = must_realloc(NULL, sizeof(*r));
-	err = report_load_kind(r, db, id, figures[n].kind);
+	err = heat ? figure_heat(db, id, config, database, dir) : bars(db, id, n, dir);
 	sqlite3_close(db);
-	if (!err)
-		err = draw(r, operands.v[0], dir);
-	report_free(r);
-	free(r);
 	return err;
 }

@@ -193,6 +193,8 @@ static void before(struct arguments *a, const struct plan *p, const struct vm *v
 		arguments_add(a, "%lld", (long long)vm->config->granule);
 		arguments_add(a, "--stats");
 		arguments_add(a, "%s/tiermem.json", vm->dir);
+		arguments_add(a, "--heat");
+		arguments_add(a, "%s/" HEAT_FILE "", vm->dir);
 		snprintf(copy, sizeof(copy), "%s", vm->config->options);
 		for (w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
 			arguments_add(a, "%s", w);
@@ -265,6 +267,9 @@ static int collect(struct metrics *m, const struct plan *p, const struct vm *vm,
 	free(doc);
 	if (err)
 		return err;
+	snprintf(path, sizeof(path), "%s/" HEAT_FILE, vm->dir);
+	if (heat_read(&m->heat, path, reason))
+		return -1;
 	metrics_get(m, vm_part(vm), "dram_bytes", &dram);
 	metrics_get(m, vm_part(vm), "pmem_bytes", &pmem);
 	if (dram + pmem > 0)

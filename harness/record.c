@@ -317,6 +317,33 @@ static int insert_metrics(sqlite3 *db, int64_t id, const struct metrics *m)
 	return rc == SQLITE_DONE ? 0 : -1;
 }
 
+/* Insert the heat of guest RAM. */
+static int insert_heat(sqlite3 *db, int64_t id, const struct heat *h)
+{
+	sqlite3_stmt *st;
+	size_t i;
+	int rc = SQLITE_DONE;
+
+	if (sqlite3_prepare_v2(db, "INSERT INTO heat VALUES (?, ?, ?, ?, ?, ?)", -1, &st, NULL) != SQLITE_OK)
+		return db_error(db, "write");
+	for (i = 0; i < h->n && rc == SQLITE_DONE; i++) {
+		const struct heat_row *r = &h->v[i];
+
+		sqlite3_bind_int64(st, 1, id);
+		sqlite3_bind_int64(st, 2, r->time_ns);
+		sqlite3_bind_int64(st, 3, r->offset);
+		sqlite3_bind_int64(st, 4, r->samples);
+		sqlite3_bind_int64(st, 5, r->dram);
+		sqlite3_bind_int64(st, 6, r->pmem);
+		rc = sqlite3_step(st);
+		sqlite3_reset(st);
+	}
+	if (rc != SQLITE_DONE)
+		db_error(db, "write");
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE ? 0 : -1;
+}
+
 int record_vm_end(sqlite3 *db, int64_t id, const char *status, const char *reason, double seconds,
 		  const struct metrics *m)
 {
@@ -324,7 +351,8 @@ int record_vm_end(sqlite3 *db, int64_t id, const char *status, const char *reaso
 		return -1;
 	if (run(db, "UPDATE vmrun SET status = ?, reason = ?, seconds = ? WHERE id = ?", "ssdi", status,
 		reason && reason[0] ? reason : NULL, seconds, id) ||
-	    (strcmp(status, "ok") == 0 && insert_metrics(db, id, m)) || run_sql(db, "COMMIT")) {
+	    (strcmp(status, "ok") == 0 && (insert_metrics(db, id, m) || insert_heat(db, id, &m->heat))) ||
+	    run_sql(db, "COMMIT")) {
 		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 		return -1;
 	}

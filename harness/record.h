@@ -20,7 +20,7 @@ sqlite3 *record_open(const char *path);
 /* Open an existing database for reading. NULL after saying why. */
 sqlite3 *record_open_readonly(const char *path);
 
-/* Whether a database is of a tmbench that knew one kind of scenario only. */
+/* Whether a database is of an older tmbench. */
 int record_is_old(sqlite3 *db);
 
 /* Bring such a database up to date, in one transaction. 0 or -1. */
@@ -33,7 +33,7 @@ int64_t record_run_begin(sqlite3 *db, const struct plan *p, const struct version
 int64_t record_vm_begin(sqlite3 *db, int64_t run, const char *config, int repeat, const char *variant,
 			const char *part, int64_t llc_kib, int64_t seed, const char *dir);
 
-/* How a vmrun ended, its metrics if status is "ok", in one transaction. */
+/* How a vmrun ended, its metrics and heat if status is "ok", in one transaction. */
 int record_vm_end(sqlite3 *db, int64_t id, const char *status, const char *reason, double seconds,
 		  const struct metrics *m);
 

@@ -1,7 +1,7 @@
 /*
- * Databases of an older tmbench: run.kind, run_parameter and vmrun.part came with the second kind of scenario. All three are additions,
- * so the version stays, and a tmbench from before them still writes to such a database. vmrun is made anew because its key has
- * one more column.
+ * Databases of an older tmbench: run.kind, run_parameter and vmrun.part came with the second kind of scenario, heat later. All are
+ * additions, so the version stays, and a tmbench from before them still writes to such a database. vmrun is made anew where it has no
+ * part, because its key has one more column.
  */
 #include "harness/record.h"
 
@@ -10,20 +10,25 @@
 /* The columns of a vmrun before there were parts. */
 #define OLD_COLUMNS "id, run_id, config, repeat, variant, llc_kib, seed, status, reason, started, seconds, dir"
 
-int record_is_old(sqlite3 *db)
+/* Whether a table has a column. */
+static bool has(sqlite3 *db, const char *table, const char *column)
 {
 	sqlite3_stmt *st;
-	int rc, vmruns = 0, parts = 0;
+	bool found;
 
-	rc = sqlite3_prepare_v2(db, "SELECT name FROM pragma_table_info('vmrun')", -1, &st, NULL);
-	if (rc != SQLITE_OK)
-		return 0;
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		vmruns = 1;
-		parts = parts || !strcmp((const char *)sqlite3_column_text(st, 0), "part");
-	}
+	if (sqlite3_prepare_v2(db, "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2", -1, &st, NULL) !=
+	    SQLITE_OK)
+		return true;
+	sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, column, -1, SQLITE_STATIC);
+	found = sqlite3_step(st) == SQLITE_ROW;
 	sqlite3_finalize(st);
-	return vmruns && !parts;
+	return found;
+}
+
+int record_is_old(sqlite3 *db)
+{
+	return has(db, "vmrun", "id") && !(has(db, "vmrun", "part") && has(db, "heat", "time_ns"));
 }
 
 int record_upgrade(sqlite3 *db)
@@ -38,9 +43,11 @@ int record_upgrade(sqlite3 *db)
 		"INSERT INTO vmrun (" OLD_COLUMNS ") SELECT " OLD_COLUMNS " FROM vmrun_before;"
 		"INSERT INTO metric SELECT * FROM metric_before; DROP TABLE metric_before; DROP TABLE vmrun_before; COMMIT";
 
-	if (sqlite3_exec(db, begin, NULL, NULL, NULL) == SQLITE_OK &&
+	bool parts = has(db, "vmrun", "part");
+
+	if (sqlite3_exec(db, parts ? "BEGIN IMMEDIATE" : begin, NULL, NULL, NULL) == SQLITE_OK &&
 	    sqlite3_exec(db, schema_sql, NULL, NULL, NULL) == SQLITE_OK &&
-	    sqlite3_exec(db, end, NULL, NULL, NULL) == SQLITE_OK)
+	    sqlite3_exec(db, parts ? "COMMIT" : end, NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
 	complain("cannot bring the database %s up to date: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
 	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);

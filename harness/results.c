@@ -26,6 +26,7 @@ void metrics_add(struct metrics *m, const char *phase, const char *name, const c
 void metrics_free(struct metrics *m)
 {
 	free(m->v);
+	heat_free(&m->heat);
 	*m = (struct metrics){0};
 }
 

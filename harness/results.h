@@ -2,6 +2,7 @@
 #ifndef HARNESS_RESULTS_H
 #define HARNESS_RESULTS_H
 
+#include "harness/heat.h"
 #include "harness/plan.h"
 
 #define METRIC_LEN 64
@@ -20,6 +21,7 @@ struct metrics {
 	struct metric *v;
 	size_t n, cap;
 	char kernel[64], server[128]; /* versions in the guest */
+	struct heat heat;	      /* of guest RAM, where tiermem is underneath */
 };
 
 void metrics_add(struct metrics *m, const char *phase, const char *name, const char *unit, double value);

@@ -59,6 +59,7 @@ static void phase_metrics(struct metrics *m, json_t *event, int server)
 
 	if (!phase)
 		return;
+	metrics_add(m, phase, "sim_begin", "s", get(event, "begin_ns") / 1e9);
 	metrics_add(m, phase, "sim_seconds", "s", (get(event, "end_ns") - get(event, "begin_ns")) / 1e9);
 	json_array_foreach(json_object_get(event, "vcpus"), i, v)
 	{

@@ -21,7 +21,7 @@ MYSQL_OPTIONS = $(if $(filter command line environment,$(origin SCALE)),--scale 
 bench-mysql-host: all guest guest-mysql
 	@$(BUILD)/bin/tmbench prepare figure4 $(MYSQL_OPTIONS)
 	@$(BUILD)/bin/tmbench run figure4 $(MYSQL_OPTIONS) --repeat $(REPEAT) --seed $(SEED) $(BENCH_OPTIONS); \
-	status=$$?; [ $$status -gt 1 ] || $(BUILD)/bin/tmbench figure 4 || status=1; exit $$status
+	status=$$?; [ $$status -gt 1 ] || { $(BUILD)/bin/tmbench figure 4 && $(BUILD)/bin/tmbench figure heat; } || status=1; exit $$status
 
 ## bench-two-vms: two MariaDB VMs on one DRAM budget, quota moved from one to the other while both run (SCALE=8 REPEAT=1 SEED=1, QUICK=1)
 .PHONY: bench-two-vms
@@ -29,12 +29,13 @@ bench-two-vms: all guest guest-mysql
 	@$(BUILD)/bin/tmbench prepare two-vms $(MYSQL_OPTIONS)
 	@$(BUILD)/bin/tmbench run two-vms $(MYSQL_OPTIONS) --repeat $(REPEAT) --seed $(SEED) $(BENCH_OPTIONS)
 
-## figures: draw every figure: 1 and 2 from the scenarios, 3 and 4 from the newest runs in results/tiermem.db (running what is missing)
+## figures: draw every figure: 1 and 2 from the scenarios, 3, 4 and heat maps from the newest runs in results/tiermem.db (running what is missing)
 .PHONY: figures
 figures: $(BUILD)/bin/tmbench
 	@$(BUILD)/bin/tmbench figure 1 && $(BUILD)/bin/tmbench figure 2
 	@$(BUILD)/bin/tmbench figure 3 || $(MAKE) bench-redis
 	@$(BUILD)/bin/tmbench figure 4 || $(MAKE) bench-mysql-host
+	@$(BUILD)/bin/tmbench figure heat || $(MAKE) bench-mysql-host
 
 ## report: print the latest recorded run again
 .PHONY: report

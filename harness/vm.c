@@ -15,7 +15,7 @@
 
 #define CONSOLE_LINES 15
 
-static const char *const logs[] = {"console.log", "results.log", "stats.jsonl", "qemu.log"};
+static const char *const logs[] = {"console.log", "results.log", "stats.jsonl", "qemu.log", HEAT_FILE};
 
 const char *vm_variant(const struct vm *vm)
 {
@@ -266,8 +266,10 @@ static void conclude(struct vm *vm, const struct plan *p, int status)
 		vm->state = VM_FAILED;
 	else
 		vm->state = VM_OK;
-	if (vm->state == VM_OK && !p->keep_logs)
+	if (vm->state == VM_OK && !p->keep_logs) {
 		unlink(in_dir(vm, "initrd"));
+		unlink(in_dir(vm, HEAT_FILE)); /* the database has it */
+	}
 }
 
 void vm_kill(struct vm *vm, enum vm_state state, const char *reason)

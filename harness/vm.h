@@ -6,6 +6,8 @@
 
 #include <sys/types.h>
 
+#define HEAT_FILE "heat.csv" /* in its directory, with tiermem underneath */
+
 enum vm_state { VM_WAITING, VM_RUNNING, VM_OK, VM_FAILED, VM_INTERRUPTED };
 
 struct vm {
@@ -27,7 +29,7 @@ struct vm {
 	int phases_done;
 	double phase_started;
 	double last_sign, cpu_seen, guest_end, panic;
-	long sizes[4];
+	long sizes[5];
 	bool reached_phase;
 	char unwanted[REASON_LEN]; /* it is to end, for this reason */
 	/* VMs that share DRAM (share.h, meeting.h) */

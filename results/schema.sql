@@ -98,6 +98,18 @@ CREATE TABLE IF NOT EXISTS metric (
 	PRIMARY KEY (vmrun_id, phase, metric)
 ) WITHOUT ROWID;
 
+-- Heat of guest RAM over simulated time, where tiermem is underneath: samples of misses in each part since the time before, and its
+-- granules by tier at that time.
+CREATE TABLE IF NOT EXISTS heat (
+	vmrun_id INTEGER NOT NULL REFERENCES vmrun(id),
+	time_ns  INTEGER NOT NULL,
+	offset   INTEGER NOT NULL,                  -- of the part, in bytes
+	samples  INTEGER NOT NULL,
+	dram     INTEGER NOT NULL,
+	pmem     INTEGER NOT NULL,
+	PRIMARY KEY (vmrun_id, time_ns, offset)
+) WITHOUT ROWID;
+
 -- Median, least and greatest over the repeats that succeeded, per LLC variant.
 DROP VIEW IF EXISTS summary;
 DROP VIEW IF EXISTS summary_variants;

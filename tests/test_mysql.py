@@ -75,7 +75,8 @@ def test_bad_options(scenario):
     refused(tmbench("run", "figure4", "--scale", "1000000"), "scale 1000000 leaves", "rows")
     refused(tmbench("run", "figure3", "--quick"), "figure3 has no quick look", "[quick]")
     refused(tmbench("prepare"), "takes one scenario")
-    refused(tmbench("figure", "9"), "there are: 1 2 3 4")
+    refused(tmbench("figure", "9"), "there are: 1 2 3 4 heat")
+    refused(tmbench("figure", "4", "--config", "4g"), "--config goes with figure heat only")
 
 
 @needs_image
@@ -192,6 +193,66 @@ def test_figure(tiered, tmp_path):
     assert (tmp_path / "figure4.png").read_bytes().startswith(b"\x89PNG")
 
 
+MADE_UP_RUN = """
+INSERT INTO run (started, status, scenario, kind, baseline, scale, seed, repeats, keys, value_bytes, requests, vcpus, server_vcpu,
+                 ram_bytes, pmem_bytes, profile, llc_kib, tiermem_version)
+VALUES ('t', 'ok', 'figure4', 'mysql-underneath', 'baseline', 64, 7, 1, 0, 0, 9, 8, 0, 1, 1, 'p.conf', 2048, 'abc');
+INSERT INTO run_config VALUES (1, 0, 'baseline', 0, NULL, NULL), (1, 1, '4g', 1, 67108864, 131072);
+INSERT INTO vmrun (id, run_id, config, repeat, variant, part, status, started) VALUES
+    (1, 1, 'baseline', 1, 'default', 'small', 'ok', 't'), (2, 1, '4g', 1, 'default', 'small', 'ok', 't'),
+    (3, 1, '4g', 1, 'default', 'large', 'failed', 't');
+INSERT INTO metric VALUES (2, 'small-ro', 'sim_begin', 's', 10.02), (2, 'small-ro', 'sim_seconds', 's', 0.08),
+                          (2, 'small-rw', 'sim_begin', 's', 12), (2, 'small-rw', 'sim_seconds', 's', 0.1);
+"""
+
+
+@pytest.fixture
+def heated(tmp_path):
+    """A run with heat that nobody measured: two loads with a pause of two seconds, the hot part moves to DRAM in the second."""
+    path = tmp_path / "heat.db"
+    with sqlite3.connect(path) as db:
+        db.executescript((REPO / "results/schema.sql").read_text() + MADE_UP_RUN)
+        for begin in (10, 12):
+            for step in range(6):
+                for part in range(16):
+                    hot, used = part == 5, part < 12
+                    db.execute("INSERT INTO heat VALUES (2, ?, ?, ?, ?, ?)",
+                               (begin * 10**9 + step * 20_000_000, part << 25, (100 if hot else part % 3) * used,
+                                256 if hot and begin == 12 else 0, 256 if used and not (hot and begin == 12) else 0))
+    return path
+
+
+def test_heat_map(heated, tmp_path):
+    r = tmbench("figure", "heat", "--db", heated, "--out", tmp_path / "out")
+    assert r.returncode == 0 and r.stderr == "", r.stderr
+    names = [tmp_path / f"out/heat-small-4g.{ext}" for ext in ("svg", "png")]
+    assert r.stdout.split() == [str(n) for n in names] and sorted((tmp_path / "out").iterdir()) == sorted(names)
+    svg = names[0].read_text()
+    for word in ("database small, config 4g (512 MiB of guest RAM, 64 MiB of DRAM)", "simulated time", "scale 1/64", "p.conf", "seed 7",
+                 "run 1", "tiermem abc", "warm-up", ">ro<", ">rw<", "MiB", "unused", "all PMEM"):
+        assert word in svg
+    assert ">0.2<" in svg and ">0.25<" not in svg, "the pause between the loads is not drawn"
+    assert names[1].read_bytes().startswith(b"\x89PNG")
+    assert tmbench("figure", "heat", "--db", heated, "--out", tmp_path, "--config", "4g", "--database", "small").returncode == 0
+
+
+def test_heat_that_is_not_there(heated, tmp_path):
+    def figure(*args):
+        return tmbench("figure", "heat", "--db", heated, "--out", tmp_path / "out", *args)
+    refused(figure("--config", "2g"), "run 1 has no heat of that config and database; it has: small-4g", status=1)
+    refused(figure("--database", "large"), "it has: small-4g", status=1)
+    refused(figure("--run", "2"), "no run 2", status=1)
+    refused(figure("--run", "two"), "--run two")
+    with sqlite3.connect(heated) as db:
+        db.execute("DELETE FROM heat WHERE time_ns <> 10000000000")
+    refused(figure(), "database small, config 4g: its heat is too short to draw", status=1)
+    with sqlite3.connect(heated) as db:
+        db.execute("DROP TABLE heat")  # as a tmbench from before made it
+    refused(figure(), "no run in", "has heat yet", status=1)
+    refused(figure("--run", "1"), "run 1 has no heat", status=1)
+    assert rows(heated, "SELECT count(*) FROM vmrun JOIN run_config USING (run_id)") == [(6,)]
+
+
 @pytest.mark.parametrize("number, words", [
     ("1", ["Underneath", "QEMU process", "16 GiB or 28 GiB", "16/4/2 GiB", "8 GiB or 20 GiB", "buffer pool 75 %"]),
     ("2", ["Inside", "redis-server", "6/4/2/0 GiB", "guest's NVDIMM", "128 GiB"])])
@@ -212,7 +273,7 @@ def test_an_older_database_is_brought_up_to_date(tmp_path):
     assert old != schema
     with sqlite3.connect(path) as db:
         db.executescript(old)
-        db.execute("DROP TABLE run_parameter")
+        db.executescript("DROP TABLE run_parameter; DROP TABLE heat")
         db.execute("INSERT INTO run (started, status, scenario, baseline, scale, seed, repeats, keys, value_bytes, requests, vcpus, "
                    "server_vcpu, ram_bytes, pmem_bytes, profile, llc_kib) VALUES ('t', 'ok', 'figure3', 'b', 64, 1, 1, 9, 9, 9, 8, 2, 1, "
                    "1, 'p', 2048)")
@@ -224,4 +285,5 @@ def test_an_older_database_is_brought_up_to_date(tmp_path):
     assert r.returncode == 0 and "1,234" in r.stdout, r.stderr
     assert rows(path, "SELECT kind FROM run") == [("redis-inside",)]
     assert rows(path, "SELECT part, value FROM vmrun JOIN metric ON vmrun_id = vmrun.id") == [("", 1234)]
+    assert rows(path, "SELECT count(*) FROM heat") == [(0,)]
     assert rows(path, "PRAGMA foreign_key_check") == [] and rows(path, "PRAGMA integrity_check") == [("ok",)]

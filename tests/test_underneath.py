@@ -248,8 +248,8 @@ def busy_host():
 
 def strict(folder, guest_programs, options=("--bandwidth", "1G")):
     folder.mkdir()
-    return simvm.run(folder, HOT, plugin=",strict=on", prefix=tiermem(folder, *options), memory="256M", timeout=400,
-                     extra={"hotset": guest_programs / "hotset"})
+    return simvm.run(folder, HOT, plugin=",strict=on", prefix=tiermem(folder, *options, "--heat", folder / "heat.csv"),
+                     memory="256M", timeout=400, extra={"hotset": guest_programs / "hotset"})
 
 
 def misses(phase, tier):
@@ -266,7 +266,13 @@ def test_strict_mode_repeats_itself_and_hot_memory_moves_to_dram(tmp_path, guest
     one, other = (stats_of(tmp_path / name) for name in ("idle", "busy"))
     one.pop("pid"), other.pop("pid")
     assert one == other
+    heat = (tmp_path / "idle/heat.csv").read_text()
+    assert heat == (tmp_path / "busy/heat.csv").read_text()
+    lines = [tuple(map(int, line.split(","))) for line in heat.splitlines()[1:]]
+    assert len(lines) % 256 == 0 and sorted(lines) == lines and lines[255][1] == 255 * MB
+    assert sum(line[2] for line in lines) == one["tracking"]["samples"]
     first, last = a.phase("hot0"), a.phase("hot5")
+    assert any(first["begin_ns"] <= line[0] <= first["end_ns"] for line in lines), "not the simulator's time"
     assert misses(first, "pmem") > 100_000 and misses(last, "pmem") < misses(first, "pmem") / 20
     assert last["end_ns"] - last["begin_ns"] < (first["end_ns"] - first["begin_ns"]) / 1.5
     assert one["tracking"]["source"] == "samples" and one["tracking"]["samples"] > 1000
