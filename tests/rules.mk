@@ -18,8 +18,9 @@ UNIT_LIBS_test_profile    := -linih
 UNIT_OBJECTS_test_tsc_site := $(BUILD)/obj/sim/tsc_site.o
 UNIT_LIBS_test_tsc_site    := -rdynamic -ldl
 
-UNIT_OBJECTS_test_sysbench := $(patsubst %,$(BUILD)/obj/harness/%.o,sysbench results util)
+UNIT_OBJECTS_test_sysbench := $(patsubst %,$(BUILD)/obj/harness/%.o,sysbench results heat util)
 UNIT_LIBS_test_sysbench    := -ljansson
+UNIT_OBJECTS_test_heat    := $(patsubst %,$(BUILD)/obj/harness/%.o,heat util)
 
 UNIT_NAMES := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*.c)))
 UNIT_TESTS := $(addprefix $(BUILD)/tests/,$(UNIT_NAMES))
