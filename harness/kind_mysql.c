@@ -194,7 +194,7 @@ static void before(struct arguments *a, const struct plan *p, const struct vm *v
 		arguments_add(a, "--stats");
 		arguments_add(a, "%s/tiermem.json", vm->dir);
 		arguments_add(a, "--heat");
-		arguments_add(a, "%s/" HEAT_FILE "", vm->dir);
+		arguments_add(a, "%s/" HEAT_FILE, vm->dir);
 		snprintf(copy, sizeof(copy), "%s", vm->config->options);
 		for (w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
 			arguments_add(a, "%s", w);
