@@ -5,6 +5,7 @@
 #include "harness/share.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,8 +305,9 @@ bool vm_poll(struct vm *vm, const struct plan *p)
 		snprintf(reason, sizeof(reason),
 			 "time-out: not done after %d s of real time (%s); --timeout allows more",
 			 (int)p->s->timeout, vm->phase[0] ? vm->phase : "booting");
-	else if (vm->guest_end && now - vm->guest_end > 30)
-		snprintf(reason, sizeof(reason), "QEMU did not end within 30 s of the guest's end");
+	else if (vm->guest_end && now - vm->guest_end > fmax(30, (double)p->s->stall))
+		snprintf(reason, sizeof(reason), "QEMU did not end within %.0f s of the guest's end",
+			 fmax(30, (double)p->s->stall));
 	else if (now - vm->last_sign > (double)p->s->stall)
 		snprintf(reason, sizeof(reason), "hung: neither output nor work for %d s (%s)",
 			 (int)p->s->stall, vm->phase[0] ? vm->phase : "booting");
