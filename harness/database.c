@@ -91,6 +91,8 @@ void database_parameters(const struct plan *p, void (*add)(void *to, const char 
 	add(to, "pool_share", value);
 	snprintf(value, sizeof(value), "%lld", (long long)p->s->connections);
 	add(to, "threads", value);
+	snprintf(value, sizeof(value), "%lld", (long long)p->seconds);
+	add(to, "seconds", value);
 	for (n = 0; n < p->s->n_databases; n++) {
 		if (!used(p, n))
 			continue;

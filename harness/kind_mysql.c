@@ -162,6 +162,7 @@ static int plan(struct plan *p, int64_t requests)
 	}
 	p->requests = requests ? requests : plan_scaled_count(p, s->transactions, s->transactions_floor);
 	p->llc_requests = p->requests;
+	p->seconds = requests ? 0 : s->seconds;
 	return 0;
 }
 
@@ -245,6 +246,25 @@ static int document(struct metrics *m, const char *kind, const char *name, const
 	return 0;
 }
 
+/* Whether phases that last a fixed time had the transactions that the scenario wants at least. */
+static int lasted(const struct metrics *m, const struct plan *p, const struct vm *vm, char *reason)
+{
+	double n = 0;
+	int i;
+
+	for (i = 0; i < p->s->n_phases && p->seconds; i++) {
+		const struct phase *ph = &p->s->phases[i];
+		double least = (double)plan_requests(p, ph, vm->variant != NULL);
+
+		if (!vm_runs(vm, ph) || !metrics_get(m, ph->name, "requests", &n) || n >= least)
+			continue;
+		snprintf(reason, REASON_LEN, "phase %s: %.0f transactions in %lld s, and the scenario wants %.0f; "
+			 "use more [sysbench] seconds", ph->name, n, (long long)p->seconds, least);
+		return -1;
+	}
+	return 0;
+}
+
 /* What tiermem held where at the end, and what it moved; without it, everything is DRAM. */
 static int collect(struct metrics *m, const struct plan *p, const struct vm *vm, char *reason)
 {
@@ -253,6 +273,8 @@ static int collect(struct metrics *m, const struct plan *p, const struct vm *vm,
 	int err;
 
 	metrics_add(m, vm_part(vm), "pool_size", "bytes", (double)mysql_pool(p, vm));
+	if (lasted(m, p, vm, reason))
+		return -1;
 	if (share_results(m, p, vm, reason))
 		return -1;
 	if (!vm->config->tiermem)

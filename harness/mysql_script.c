@@ -12,16 +12,19 @@ static const char prologue[] =
 	"\tfail \"$1: mariadbd died\"\n"
 	"}\n"
 	"sql() {\n"
-	"\tmariadb --batch --skip-column-names -e \"$1\" || { server_died \"$1\"; fail \"mariadbd refused: $1\"; }\n"
+	"\tmariadb --batch --skip-column-names -e \"$1\" || { server_died \"$1\"; fail \"mariadbd refused: "
+	"$1\"; }\n"
 	"}\n"
 	"status() {\n"
 	"\tsql \"SHOW GLOBAL STATUS WHERE Variable_name LIKE 'Innodb_buffer_pool_%' OR Variable_name LIKE "
 	"'Innodb_data_%' OR Variable_name LIKE 'Innodb_os_log_%'\"\n"
 	"}\n"
-	"load() { # PHASE TEST THREADS DISTRIBUTION TRANSACTIONS; PHASE may be empty: nothing is measured\n"
+	"load() { # PHASE TEST THREADS DISTRIBUTION TRANSACTIONS [SECONDS]; PHASE may be empty: nothing is "
+	"measured\n"
 	"\tTM_TEST=$2 TM_PHASE=$1 taskset -c $client_cpus sysbench /tm/marked.lua --mysql-user=sbtest \\\n"
 	"\t\t--mysql-socket=/run/mysqld/mysqld.sock --tables=$tables --table-size=$rows --threads=$3 \\\n"
-	"\t\t--rand-type=$4 --rand-seed=$seed --time=0 --events=$5 --percentile=99 --histogram=on run \\\n"
+	"\t\t--rand-type=$4 --rand-seed=$seed --time=${6:-0} --events=$5 --percentile=99 --histogram=on run "
+	"\\\n"
 	"\t\t>/tm/out/sysbench.txt 2>&1 && tmmark model off && return\n"
 	"\tcat /tm/out/sysbench.txt\n"
 	"\tserver_died \"load ${1:-before the first phase}\"\n"
@@ -42,7 +45,8 @@ static const char sharing[] =
 	"checksums() { # FILE: of all columns of all rows, by table\n"
 	"\tsql \"CHECKSUM TABLE $(seq -s, -f sbtest.sbtest%.0f $tables) EXTENDED\" >$1\n"
 	"}\n"
-	"meet() { # TEST THREADS DISTRIBUTION TRANSACTIONS: this load, not measured, until the host sends a line\n"
+	"meet() { # TEST THREADS DISTRIBUTION TRANSACTIONS: this load, not measured, until the host sends a "
+	"line\n"
 	"\trm -f /tm/out/sent\n"
 	"\t{ read -r line <&3 && : >/tm/out/sent; } &\n"
 	"\techo 'tmbench-guest: meet'\n"
@@ -96,8 +100,8 @@ void mysql_script(struct text *out, const struct plan *p, const struct vm *vm)
 
 	text_add(out, "#!/bin/sh\n# Made by tmbench for scenario %s, config %s, database %s.\n", s->name,
 		 vm->config->name, vm->database->name);
-	text_add(out, "client_cpus=%s tables=%lld rows=%lld seed=%lld\nmkdir -p /tm/out\n\n%s%s", s->client_cpus,
-		 (long long)s->tables, (long long)p->rows[vm->database - s->databases],
+	text_add(out, "client_cpus=%s tables=%lld rows=%lld seed=%lld\nmkdir -p /tm/out\n\n%s%s",
+		 s->client_cpus, (long long)s->tables, (long long)p->rows[vm->database - s->databases],
 		 (long long)(vm->seed ? vm->seed : 1), guest_functions, prologue);
 	text_add(out, "{ uname -r; mariadbd --version; sysbench --version; } >/tm/out/versions.txt\n"
 		      "send text versions /tm/out/versions.txt\n\n"
@@ -107,10 +111,11 @@ void mysql_script(struct text *out, const struct plan *p, const struct vm *vm)
 		 "taskset -c %s mariadbd --defaults-file=/tm/mariadb.cnf --innodb-buffer-pool-size=%lld "
 		 ">/tm/out/server.log 2>&1 &\nserver=$!\n",
 		 s->server_cpus, (long long)mysql_pool(p, vm));
-	text_add(out, "until [ -S /run/mysqld/mysqld.sock ]; do\n"
-		      "\tserver_died 'starting'\n"
-		      "\tsleep 0.1\n"
-		      "done\n%s",
+	text_add(out,
+		 "until [ -S /run/mysqld/mysqld.sock ]; do\n"
+		 "\tserver_died 'starting'\n"
+		 "\tsleep 0.1\n"
+		 "done\n%s",
 		 fill_pool);
 	if (s->budget)
 		text_add(out, "%schecksums /tm/out/before.txt\n", sharing);
@@ -126,9 +131,10 @@ void mysql_script(struct text *out, const struct plan *p, const struct vm *vm)
 		if (first || ph->quota[0])
 			unmeasured(out, p, vm, ph, "load ''", 0);
 		first = false;
-		text_add(out, "phase %s %s %d %s %lld\n", ph->name, ph->test,
+		text_add(out, "phase %s %s %d %s %lld %lld\n", ph->name, ph->test,
 			 (int)(ph->threads ? ph->threads : s->connections), ph->distribution,
-			 (long long)plan_requests(p, ph, vm->variant != NULL));
+			 p->seconds ? 0LL : (long long)plan_requests(p, ph, vm->variant != NULL),
+			 (long long)p->seconds);
 	}
 	if (s->budget)
 		text_add(out, "whole %s\n", vm->database->name);

@@ -10,6 +10,7 @@ struct plan {
 	int repeats;
 	int64_t keys;
 	int64_t requests, llc_requests; /* per phase with requests = default */
+	int64_t seconds; /* that a phase lasts, with so many requests at least; 0: until they are done */
 	int64_t ram, pmem;		/* bytes */
 	int64_t root_bytes;		/* size of the root image */
 	int64_t llc_kib;		/* of the profile, or as --set sim.llc_kib says */

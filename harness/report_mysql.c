@@ -30,10 +30,15 @@ static const char *of_database(const struct report *r, const char *database, con
 /* What was run. */
 static void header(const struct report *r)
 {
-	char requests[32], ram[24], rows[32], size[24], names[MAX_NAMES][NAME_LEN];
+	long seconds = strtol(report_parameter(r, "seconds"), NULL, 10);
+	char requests[32], length[96], ram[24], rows[32], size[24], names[MAX_NAMES][NAME_LEN];
 	int i, n = databases(r, names);
 
 	format_count(requests, (double)r->requests);
+	if (seconds > 0)
+		snprintf(length, sizeof(length), "%ld s per phase, at least %s transactions", seconds, requests);
+	else
+		snprintf(length, sizeof(length), "%s transactions per phase", requests);
 	format_size(ram, (double)r->ram);
 	report_run(r);
 	printf("All figures are SIMULATED TIME (the guest's own clock), device profile %s (sha256 %.12s), "
@@ -48,9 +53,9 @@ static void header(const struct report *r)
 		printf("database %s: %s tables of %s rows, %s, image %.12s\n", names[i],
 		       report_parameter(r, "tables"), rows, size, of_database(r, names[i], "sha256"));
 	}
-	printf("%s transactions per phase, %s connections · buffer pool %.0f %% of the VM's memory, filled before · %lld "
+	printf("%s, %s connections · buffer pool %.0f %% of the VM's memory, filled before · %lld "
 	       "vCPUs · QEMU %s · guest Linux %s\n%s · tiermem %s · image %.12s\n",
-	       requests, report_parameter(r, "threads"), 100 * strtod(report_parameter(r, "pool_share"), NULL),
+	       length, report_parameter(r, "threads"), 100 * strtod(report_parameter(r, "pool_share"), NULL),
 	       (long long)r->vcpus, r->qemu, r->kernel[0] ? r->kernel : "?", report_parameter(r, "server"),
 	       r->tiermem, r->image_sha256);
 	report_overrides(r);

@@ -65,6 +65,7 @@ static const struct key keys[] = {
 	N("sysbench", "threads", connections, INT, 1, 1000),
 	N("sysbench", "transactions", transactions, INT, 1, 1e9),
 	N("sysbench", "transactions_floor", transactions_floor, INT, 1, 1e9),
+	N("sysbench", "seconds", seconds, INT, 1, 1000),
 	N("sysbench", "settle", settle, REAL, 0, 100),
 	N("mariadb", "pool", pool, REAL, 0.01, 0.95),
 	S("mariadb", "configuration", server_config),
