@@ -216,7 +216,7 @@ void share_compare(struct vm *vms, int n, struct vm *vm)
 	for (i = 0; i < n; i++) {
 		const struct vm *other = &vms[i];
 
-		if (!(other->checksum > 0) || other->database != vm->database ||
+		if (other == vm || other->state != VM_OK || other->database != vm->database ||
 		    other->checksum == vm->checksum)
 			continue;
 		snprintf(vm->reason, sizeof(vm->reason), "its tables are not those of %s",

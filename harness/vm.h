@@ -38,7 +38,7 @@ struct vm {
 	int go;		     /* the pipe to its third serial port, -1: none */
 	int64_t dram, quota; /* in bytes, when it was last looked at */
 	double highest;	     /* all of its group together */
-	double checksum;     /* of its tables, when it has ended well; 0: not known */
+	double checksum;     /* of its tables, when it has ended well */
 };
 
 /* "default", or the variant's name. */

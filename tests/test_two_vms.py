@@ -119,7 +119,7 @@ def test_more_than_two_repeats_run_pair_by_pair(fakes):
     ("errors", "small-b-", "b", ["sysbench met 3 errors"]),
 ])
 def test_failures(fakes, mode, only, failed, words):
-    patience = ["--set", "vm.stall=15"] if mode in ("stuck", "deaf") else []
+    patience = ["--set", "vm.stall=20"] if mode in ("stuck", "deaf") else []
     r = fakes.run(*patience, FAKE_MODE=mode, FAKE_ONLY=only)
     assert r.returncode == 1 and all(word in r.stderr for word in words), r.stderr
     states = dict(rows(fakes.db, "SELECT config, status FROM vmrun"))
