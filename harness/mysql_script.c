@@ -80,9 +80,9 @@ int64_t mysql_pool(const struct plan *p, const struct vm *vm)
 
 /* Load that is not measured, before a phase: to settle in, and in a meeting (WHAT), which has some in any case. */
 static void unmeasured(struct text *out, const struct plan *p, const struct vm *vm, const struct phase *ph,
-		       const char *what, int64_t least)
+		       const char *what, double share, int64_t least)
 {
-	int64_t n = (int64_t)((double)plan_requests(p, ph, vm->variant != NULL) * p->s->settle);
+	int64_t n = (int64_t)((double)plan_requests(p, ph, vm->variant != NULL) * share);
 
 	if (n < least)
 		n = least;
@@ -95,7 +95,7 @@ static void unmeasured(struct text *out, const struct plan *p, const struct vm *
 void mysql_script(struct text *out, const struct plan *p, const struct vm *vm)
 {
 	const struct scenario *s = p->s;
-	bool first = true;
+	const char *test = "";
 	int i;
 
 	text_add(out, "#!/bin/sh\n# Made by tmbench for scenario %s, config %s, database %s.\n", s->name,
@@ -127,10 +127,12 @@ void mysql_script(struct text *out, const struct plan *p, const struct vm *vm)
 		if (!vm_runs(vm, ph))
 			continue;
 		if (share_meets_before(vm, ph))
-			unmeasured(out, p, vm, ph, "meet", 1);
-		if (first || ph->quota[0])
-			unmeasured(out, p, vm, ph, "load ''", 0);
-		first = false;
+			unmeasured(out, p, vm, ph, "meet", s->settle, 1);
+		if (!test[0] || ph->quota[0])
+			unmeasured(out, p, vm, ph, "load ''", s->settle, 0);
+		else if (strcmp(test, ph->test) != 0)
+			unmeasured(out, p, vm, ph, "load ''", s->settle_again, 0);
+		test = ph->test;
 		text_add(out, "phase %s %s %d %s %lld %lld\n", ph->name, ph->test,
 			 (int)(ph->threads ? ph->threads : s->connections), ph->distribution,
 			 p->seconds ? 0LL : (long long)plan_requests(p, ph, vm->variant != NULL),

@@ -77,7 +77,7 @@ struct scenario {
 	/* sysbench, mariadb */
 	int64_t tables, bytes_per_row, connections, transactions, transactions_floor;
 	int64_t seconds; /* that a phase lasts, 0: until its transactions are done */
-	double pool, settle;
+	double pool, settle, settle_again;
 	char server_config[TEXT_LEN], client_cpus[NAME_LEN], server_cpus[NAME_LEN];
 	int64_t budget; /* DRAM of all VMs with tiermem together, unscaled; 0: each has its own (share.h) */
 	/* quick */

@@ -67,6 +67,7 @@ static const struct key keys[] = {
 	N("sysbench", "transactions_floor", transactions_floor, INT, 1, 1e9),
 	N("sysbench", "seconds", seconds, INT, 1, 1000),
 	N("sysbench", "settle", settle, REAL, 0, 100),
+	N("sysbench", "settle_again", settle_again, REAL, 0, 100),
 	N("mariadb", "pool", pool, REAL, 0.01, 0.95),
 	S("mariadb", "configuration", server_config),
 	S("mariadb", "cpus", server_cpus),
