@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,18 @@ def test_a_lowered_quota_is_pressure(built):
 def test_children_are_copies_and_inert(built, dram):
     """Also of memory that is pinned on PMEM, which a fork must not share."""
     ok(api(built, "forks", "--dram", dram, "--policy", "static"))
+
+
+def test_a_program_that_advises_all_the_time_can_be_asked(built):
+    with subprocess.Popen([TIERMEM, "run", "--pmem", "memfd:256M", "--conf", "", "--dram", "4M", "--", built / "linked", "threads", "4", "8"],
+                          text=True, stdout=subprocess.PIPE) as child:
+        ask = [TIERMEM, "quota", str(child.pid)]
+        end = time.monotonic() + 20
+        while subprocess.run(ask, capture_output=True, timeout=60).returncode and time.monotonic() < end:
+            time.sleep(0.1)
+        done = subprocess.run([*ask, "5M"], text=True, capture_output=True, timeout=60)
+        assert child.communicate(timeout=120)[0] == "ok\n" and child.returncode == 0
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("threads", [4, 3])

@@ -58,7 +58,7 @@ void *tiermem_alloc(size_t size, int tier);
 
 /*
  * Frees memory of tiermem_alloc(), all of it, with the size that was asked for; NULL: does nothing. Its pins go too.
- * -EINVAL: not such memory, or another size (as far as whole granules tell).
+ * -EINVAL: not such memory, or another size, as far as whole granules tell. Ordinary memory is unmapped unchecked.
  */
 int tiermem_free(void *p, size_t size);
 
