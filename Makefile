@@ -1,4 +1,4 @@
-# tiermem: builds into build/, installs nothing but Debian packages (deps).
+# tiermem: builds into build/; installs Debian packages (deps) and, if asked to, itself (install).
 # Each folder's rules.mk adds to PROGRAMS and LIBRARIES and says how its part is built.
 
 CC       ?= gcc
@@ -24,6 +24,7 @@ include workloads/rules.mk
 include harness/rules.mk
 include vmconfigs/rules.mk
 include tests/rules.mk
+include install.mk
 
 ## all: build every program and library (make deps first on a new machine)
 .PHONY: all

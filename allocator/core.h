@@ -40,7 +40,7 @@ enum tm_granule_state {
 enum tm_granule_flag {
 	TM_AHEAD = 1,	 // TM_EMPTY with a frame mapped
 	TM_STALE = 2,	 // was in use before: memory must be zero when it comes back
-	TM_PINNED = 4,	 // does not migrate (protection, partial unmapping)
+	TM_PINNED = 4,	 // does not migrate; note.h knows why
 	TM_FAULTED = 8,	 // somebody touched it while it was TM_MOVING
 	TM_START = 0x80, // DRAM that the kernel keeps in a mapping of its own, apart from what is before it
 	TM_PROT =
@@ -62,6 +62,7 @@ struct tm_counters {
 	uint64_t promoted, demoted, failed;
 	uint64_t first_touch, hint, waited;
 	uint64_t commits; // ever; tells whether the program still grows
+	uint64_t spilled; // granules that went to PMEM for want of DRAM, ever
 };
 
 struct tm_core {
@@ -88,6 +89,9 @@ struct tm_core {
 	_Atomic uintptr_t bump[TM_ZONES]; // next unused address
 	struct tm_counters count;
 	const char *value[TM_OPTIONS]; // option values as text
+	uint16_t *note;		       // note.h, one per granule
+	bool advised;		       // there has been advice in it
+	uint64_t pinned;	       // granules that tiermem_pin() holds
 };
 
 extern struct tm_core tm;

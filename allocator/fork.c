@@ -23,6 +23,7 @@
 #include "allocator/guest.h"
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
+#include "allocator/note.h"
 #include "allocator/tier_pmem.h"
 
 #include <errno.h>
@@ -70,12 +71,18 @@ static void copy_readonly(size_t g, size_t n, uint32_t frame)
 		usleep(1000); // out of memory; the kernel will find a way or a victim
 }
 
+// What tiermem_pin() pins comes back to its frame, so it may be detached; a futex would be known by another name meanwhile.
+static bool detachable(size_t g)
+{
+	return !(tm.table[g].flags & TM_PROT) && !tm_noted(g, TM_NOTE_FUTEX | TM_NOTE_PART);
+}
+
 static void freeze(size_t g, size_t n)
 {
 	size_t k = 0;
 
 	tm_lock();
-	while (k < n && tm.table[g + k].state == TM_PMEM && tm_movable(&tm.table[g + k])) {
+	while (k < n && tm.table[g + k].state == TM_PMEM && detachable(g + k)) {
 		tm_set(g + k, TM_FROZEN, tm.table[g + k].frame, tm.table[g + k].flags);
 		k++;
 	}
@@ -160,7 +167,7 @@ static void copy_shared(size_t g, size_t n)
 {
 	for (size_t i = g; i < g + n; i++) {
 		int prot = tm_prot(&tm.table[i]);
-		if (tm.table[i].flags & TM_PINNED ||
+		if (tm_noted(i, TM_NOTE_PART) ||
 		    !tm_os_anonymous(tm_address(i), tm.granule, PROT_READ | PROT_WRITE))
 			continue;
 		memcpy(tm_address(i), tm_pmem_address(tm.table[i].frame), tm.granule);

@@ -74,8 +74,10 @@ bool tm_granules_init(uint64_t zone_bytes)
 	tm_no_huge((void *)tm.base, zone_bytes * TM_ZONES);
 	for (int z = 0; z < TM_ZONES; z++)
 		tm.bump[z] = tm.base + (uintptr_t)z * zone_bytes;
-	tm.table = tm_os_reserve((((zone_bytes * TM_ZONES) >> tm.shift) + 1) * sizeof(struct tm_granule));
-	return tm.table != NULL;
+	size_t n = ((zone_bytes * TM_ZONES) >> tm.shift) + 1;
+	tm.table = tm_os_reserve(n * sizeof(*tm.table));
+	tm.note = tm_os_reserve(n * sizeof(*tm.note));
+	return tm.table && tm.note;
 }
 
 void tm_keep_small(void)

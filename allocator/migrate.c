@@ -13,6 +13,7 @@
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
 #include "allocator/frames.h"
+#include "allocator/note.h"
 #include "allocator/sim_link.h"
 #include "allocator/tier_pmem.h"
 
@@ -206,10 +207,12 @@ size_t tm_promote(size_t g, size_t n)
 {
 	char *at = tm_address(g);
 	enum tm_zone zone = tm_zone_of(g);
+	bool (*take)(enum tm_zone, uint64_t) =
+		tm_noted(g, TM_NOTE_HOT) ? tm_quota_take_reserve : tm_quota_take;
 
 	tm_lock();
 	n = same_run(g, n, TM_PMEM);
-	while (n && !tm_quota_take(zone, n))
+	while (n && !take(zone, n))
 		n /= 2;
 	if (!n || tm.vmas + 4 > tm.vmas_max) {
 		if (n) {

@@ -9,6 +9,7 @@
 #include "allocator/frames.h"
 #include "allocator/guest.h"
 #include "allocator/hint.h"
+#include "allocator/note.h"
 #include "allocator/sim_link.h"
 #include "allocator/tier_pmem.h"
 
@@ -69,13 +70,24 @@ bool tm_mmap_owns(const void *addr, size_t size)
 	       (!tm.guest || tm_guest_owns((uintptr_t)addr, size));
 }
 
+bool tm_mmap_captures(void)
+{
+	return tm.engine_on && tm.uffd_works && !tm.child && !tm.guest;
+}
+
 void *tm_mmap_capture(size_t size, int prot)
 {
-	if (!tm.engine_on || !tm.uffd_works || tm.child || tm.guest || size < CAPTURE_BYTES ||
-	    size < tm.granule || size > tm.zone_bytes)
+	return tm_mmap_captures() && size >= CAPTURE_BYTES && size >= tm.granule ? tm_mmap_new(size, prot, 0)
+										 : NULL;
+}
+
+void *tm_mmap_new(size_t size, int prot, unsigned note)
+{
+	if (size > tm.zone_bytes)
 		return NULL;
 	size_t n = (size + tm.granule - 1) >> tm.shift;
 	tm_lock();
+	tm.advised |= (note & TM_NOTE_ADVICE) != 0;
 	size_t g = take_space(n);
 	void *at = g == SIZE_MAX ? NULL : tm_address(g);
 	if (at && (!tm_make_anonymous(g, n, prot) || tm_os_uffd_register(tm.uffd, at, n << tm.shift))) {
@@ -87,6 +99,9 @@ void *tm_mmap_capture(size_t size, int prot)
 		tm.table[g + i].live =
 			(uint16_t)((left < tm.granule ? left + TM_PAGE - 1 : tm.granule) / TM_PAGE);
 		tm_set(g + i, TM_UNTOUCHED, TM_NO_FRAME, tm_prot_flags(prot));
+		tm_note_clear(g + i);
+		if (note)
+			tm.note[g + i] = (uint16_t)(note | (i ? 0 : TM_NOTE_FIRST));
 	}
 	tm_unlock();
 	return at;
@@ -124,6 +139,7 @@ bool tm_mmap_adopt(void *addr, size_t size)
 	for (size_t i = 0; ok && i < n; i++) {
 		tm.table[g + i].live = (uint16_t)(tm.granule / TM_PAGE);
 		tm_set(g + i, TM_UNTOUCHED, TM_NO_FRAME, 0);
+		tm_note_clear(g + i);
 	}
 	tm_unlock();
 	if (ok)
@@ -187,11 +203,13 @@ void tm_mmap_release(void *addr, size_t size, bool foreign)
 			tm_os_mprotect((void *)from, to - from, PROT_NONE);
 		}
 		if (!all)
-			tm.table[g].flags |= TM_PINNED;
+			tm_note_pin(g, TM_NOTE_PART);
 		if (run != SIZE_MAX && (!all || g == last)) {
 			size_t n = (all ? g + 1 : g) - run;
-			for (size_t i = run; i < run + n; i++)
+			for (size_t i = run; i < run + n; i++) {
 				vacate(i, foreign ? TM_FOREIGN : TM_EMPTY, 0);
+				tm_note_clear(i);
+			}
 			tm_make_anonymous(run, n, PROT_NONE);
 			if (!foreign)
 				give_space(run, n);
@@ -240,7 +258,7 @@ int tm_mmap_protect(void *addr, size_t size, int prot)
 		if (covers(g, start, end))
 			t->flags = (uint8_t)((t->flags & ~TM_PROT) | tm_prot_flags(prot));
 		else
-			t->flags |= TM_PINNED;
+			tm_note_pin(g, TM_NOTE_PART);
 	}
 	int status = tm_os_mprotect(addr, size, prot);
 	tm_unlock();
@@ -252,7 +270,7 @@ void tm_mmap_pin(void *addr, size_t size)
 	tm_lock();
 	for (size_t g = tm_index((uintptr_t)addr); size && g <= tm_index((uintptr_t)addr + size - 1); g++) {
 		settle(g, g);
-		tm.table[g].flags |= TM_PINNED;
+		tm_note_pin(g, TM_NOTE_PART);
 	}
 	tm_unlock();
 }

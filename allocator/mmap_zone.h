@@ -7,6 +7,10 @@
 
 // New captured memory, zero, of size bytes; NULL: no address space, or not worth capturing.
 void *tm_mmap_capture(size_t size, int prot);
+// Whether this process' mappings are captured.
+bool tm_mmap_captures(void);
+// As tm_mmap_capture() for whole granules, few or many; note: what is known of them (note.h), TM_NOTE_FIRST comes by itself.
+void *tm_mmap_new(size_t size, int prot, unsigned note);
 // Address space of size bytes for guest RAM, aligned to 4 MiB, PROT_NONE and not captured (TM_FOREIGN); NULL: none left.
 void *tm_mmap_reserve(size_t size);
 // Captures whole granules of a range of such space: untouched memory from now on, whatever was mapped there. False: errno.

@@ -100,8 +100,7 @@ static void sweep(struct sweep *s, uint64_t n, uint64_t until)
 	}
 }
 
-// Why nothing at all can move, or NULL, and what to do about it.
-static const char *immovable(const char **mend)
+const char *tm_move_never(const char **mend)
 {
 	*mend = "start the program as root or after: sysctl vm.unprivileged_userfaultfd=1";
 	if (!tm.uffd_works)
@@ -113,7 +112,7 @@ static const char *immovable(const char **mend)
 // Why what is left cannot move.
 static const char *obstacle(void)
 {
-	const char *mend, *why = immovable(&mend);
+	const char *mend, *why = tm_move_never(&mend);
 
 	if (why)
 		return why;
@@ -135,7 +134,7 @@ static uint64_t shrink_tick(uint64_t now)
 	uint64_t n = over();
 	const char *mend;
 
-	if (!n || immovable(&mend)) {
+	if (!n || tm_move_never(&mend)) {
 		shrink_why = n ? obstacle() : NULL;
 		shrink.step = STEPS;
 		shrink_retry_ns = 0;
@@ -147,7 +146,11 @@ static uint64_t shrink_tick(uint64_t now)
 		tm_hint_expire(0);
 		shrink = (struct sweep){.step = 0};
 	}
+	uint64_t before = shrink.total;
 	sweep(&shrink, n, now + SLICE_NS);
+	tm_lock();
+	tm.count.spilled += shrink.total - before;
+	tm_unlock();
 	if (shrink.step < STEPS || !over())
 		return PAUSE_NS;
 	// Been everywhere, and it is not enough: some were on their way, or cannot move.
@@ -190,7 +193,7 @@ uint64_t tm_move_tick(uint64_t now)
 
 bool tm_move_start(bool to_dram, uint64_t bytes, char *why, size_t size)
 {
-	const char *mend, *cannot = immovable(&mend);
+	const char *mend, *cannot = tm_move_never(&mend);
 
 	if (cannot || job.running) {
 		if (cannot)
@@ -226,7 +229,7 @@ bool tm_move_busy(void)
 bool tm_move_quota(uint64_t bytes, char *why, size_t size)
 {
 	uint64_t quota = bytes == TM_UNLIMITED ? TM_UNLIMITED : bytes >> tm.shift;
-	const char *mend, *cannot = immovable(&mend);
+	const char *mend, *cannot = tm_move_never(&mend);
 
 	tm_lock();
 	uint64_t held = tm.count.total[0], room = tm_frames_free();

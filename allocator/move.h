@@ -11,6 +11,9 @@ struct tm_move_state {
 	const char *why;     // why that cannot go, or NULL: nothing is over, or it is on its way
 };
 
+// Why nothing at all can move, or NULL, and what to do about it.
+const char *tm_move_never(const char **mend);
+
 // Sets the DRAM quota; the worker then does the rest. False: why says what is in the way. Worker only.
 bool tm_move_quota(uint64_t bytes, char *why, size_t size);
 void tm_move_quota_state(struct tm_move_state *state);

@@ -16,9 +16,9 @@ void tm_pin(uintptr_t addr)
 			tm_wait();
 		if (t->state == TM_HINT_DRAM || t->state == TM_HINT_PMEM)
 			tm_hint_restore(g, false);
-		// Without room in DRAM it stays where it is; there it migrates no more, but a fork detaches it.
+		// Without room in DRAM, or pinned on PMEM by the program, it stays where it is.
 		if (t->state != TM_PMEM || !tm.uffd_works || tries == 2) {
-			t->flags |= TM_PINNED;
+			tm_note_pin(g, TM_NOTE_FUTEX);
 			tm_unlock();
 			return;
 		}

@@ -4,7 +4,7 @@
 #ifndef TIERMEM_PIN_H
 #define TIERMEM_PIN_H
 
-#include "allocator/core.h"
+#include "allocator/note.h"
 
 // The rare part of tm_pin_futex().
 void tm_pin(uintptr_t addr);
@@ -14,7 +14,7 @@ static inline void tm_pin_futex(const void *addr)
 {
 	uintptr_t a = (uintptr_t)addr;
 
-	if (tm.managed && tm_ours(a) && !(tm.table[tm_index(a)].flags & TM_PINNED))
+	if (tm.managed && tm_ours(a) && !tm_noted(tm_index(a), TM_NOTE_FUTEX))
 		tm_pin(a);
 }
 

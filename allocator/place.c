@@ -6,6 +6,7 @@
 #include "allocator/core.h"
 #include "allocator/frames.h"
 #include "allocator/hint.h"
+#include "allocator/note.h"
 #include "allocator/tier_pmem.h"
 
 #include <string.h>
@@ -69,6 +70,7 @@ static bool place(size_t g, size_t need)
 		tm_pmem_zero(t->frame, 1);
 	tm_set(g, TM_PMEM, t->frame, t->flags & ~(unsigned)TM_AHEAD);
 	tm_pmem_count(zone, 1);
+	tm.count.spilled++;
 	return true;
 }
 
@@ -115,6 +117,8 @@ static void release(uintptr_t addr, uintptr_t end)
 		bool unmapped = state == TM_DRAM || tm_make_anonymous(g, n, PROT_READ | PROT_WRITE);
 		for (size_t i = g; i < g + n; i++) {
 			tm.table[i].live = 0;
+			if (tm.advised)
+				tm.note[i] &= (uint16_t)~TM_NOTE_ADVICE;
 			if (unmapped && state == TM_PMEM) {
 				tm_pmem_discard(tm.table[i].frame, 1);
 				tm_frames_give(tm.table[i].frame, 1);

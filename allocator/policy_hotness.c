@@ -12,6 +12,7 @@
 #include "allocator/policy.h"
 #include "allocator/core.h"
 #include "allocator/migrate.h"
+#include "allocator/note.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -87,7 +88,8 @@ static bool curious(void)
 	return uneven() && fruitless < PATIENCE;
 }
 
-// The known region with granules of a state whose mean is lowest (sign 1) or highest (-1); SIZE_MAX: none.
+// The known region with granules of a state whose mean is lowest (sign 1) or highest (-1); SIZE_MAX: none. Advice to leave them
+// there counts, unless they are known to be half (twice) as hot as the others.
 static size_t extreme(enum tm_granule_state state, int sign, size_t *granule)
 {
 	size_t best = SIZE_MAX;
@@ -98,7 +100,8 @@ static size_t extreme(enum tm_granule_state state, int sign, size_t *granule)
 		    (best != SIZE_MAX && (float)sign * r->mean >= (float)sign * regions[best].mean))
 			continue;
 		for (size_t g = known[k] * REGION; g < (known[k] + 1) * REGION; g++) {
-			if (tm.table[g].state == state && tm_movable(&tm.table[g])) {
+			if (tm.table[g].state == state && tm_movable(&tm.table[g]) &&
+			    (!tm_advised_here(g, state) || (float)sign * r->mean < -(float)M_LN2)) {
 				best = known[k];
 				*granule = g;
 				break;
@@ -108,10 +111,11 @@ static size_t extreme(enum tm_granule_state state, int sign, size_t *granule)
 	return best;
 }
 
-// Next granule from the hand on in a zone that is in a state, going round once; SIZE_MAX: none.
+// Next granule from the hand on in a zone that is in a state, going round once; SIZE_MAX: none. What should stay there by advice
+// is left out; but when there is nothing else in DRAM, it makes room.
 static size_t scan(enum tm_zone zone, enum tm_granule_state state, size_t *at)
 {
-	size_t first = tm_zone_first(zone), end = tm_zone_end(zone);
+	size_t first = tm_zone_first(zone), end = tm_zone_end(zone), advised = SIZE_MAX;
 
 	if (*at < first || *at >= end)
 		*at = first;
@@ -119,10 +123,13 @@ static size_t scan(enum tm_zone zone, enum tm_granule_state state, size_t *at)
 		size_t g = (*at)++;
 		if (*at == end)
 			*at = first;
-		if (tm.table[g].state == state && tm_movable(&tm.table[g]))
+		if (tm.table[g].state != state || !tm_movable(&tm.table[g]))
+			continue;
+		if (!tm_advised_here(g, state))
 			return g;
+		advised = g;
 	}
-	return SIZE_MAX;
+	return state == TM_DRAM ? advised : SIZE_MAX;
 }
 
 // Demotes up to n granules of values or mappings, the coldest known, else in turn. Returns how many.
@@ -136,6 +143,17 @@ static size_t make_room(size_t n)
 		g = scan(TM_MMAP, TM_DRAM, &repair_hand[TM_MMAP]);
 	size_t moved = g == SIZE_MAX ? 0 : tm_demote(g, n);
 	budget -= (double)(moved << tm.shift);
+	return moved;
+}
+
+// The same for memory that has been allocated since, not for what is hotter.
+static size_t spill(size_t n)
+{
+	size_t moved = make_room(n);
+
+	tm_lock();
+	tm.count.spilled += moved;
+	tm_unlock();
 	return moved;
 }
 
@@ -156,7 +174,7 @@ static bool repair(void)
 			if (g == SIZE_MAX)
 				break;
 			if (!bring(g, tm_migrate_run()) &&
-			    (!make_room(tm_migrate_run()) || !bring(g, tm_migrate_run())))
+			    (!spill(tm_migrate_run()) || !bring(g, tm_migrate_run())))
 				return any;
 			any = true;
 		}
@@ -170,7 +188,7 @@ static bool headroom(void)
 	bool any = false;
 
 	while (budget > 0 && tm_quota_free() < slack) {
-		if (!make_room((size_t)(slack - tm_quota_free())))
+		if (!spill((size_t)(slack - tm_quota_free())))
 			break;
 		any = true;
 	}

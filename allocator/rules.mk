@@ -1,7 +1,7 @@
 # allocator: the preload library and the tiermem command.
 CFLAGS_allocator = -ftls-model=initial-exec
 
-ALLOCATOR_LIB := arena conf control control_path direct_io fork frames front granule guest guest_args heat_file heat_rate hint init migrate mmap_zone move options os \
+ALLOCATOR_LIB := api api_advise api_pressure arena conf control control_path direct_io fork frames front granule guest guest_args heat_file heat_rate hint init migrate mmap_zone move options os \
 	page_code pin place policy_hotness policy_random policy_samples policy_static preload_fd preload_futex preload_guest preload_io preload_jemalloc \
 	preload_malloc preload_mmap \
 	quota sim_link stats tier_pmem track_hint track_sample uffd worker
@@ -32,6 +32,27 @@ $(BUILD)/lib/libtiermem-preload.so: $(ALLOCATOR_LIB_OBJ) $(BUILD)/allocator/libj
 $(BUILD)/bin/tiermem: $(ALLOCATOR_CLI_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $(ALLOCATOR_CLI_OBJ) -lpmem2 -ljansson
+
+# The API's library: linked or dlopened, with the preload library or without (its storage per thread is not initial-exec's).
+API_VERSION := $(shell sed -n 's/^\#define TIERMEM_VERSION "\(.*\)"/\1/p' allocator/version.h)
+API_OBJ     := $(BUILD)/pic/allocator/api/tiermem.o
+API_SO      := $(BUILD)/lib/libtiermem.so.0
+LIBRARIES   += $(API_SO) $(BUILD)/lib/libtiermem.so $(BUILD)/include/tiermem.h $(BUILD)/lib/pkgconfig/tiermem.pc
+
+$(API_OBJ): allocator/rules.mk
+$(API_OBJ): CFLAGS_allocator := -fvisibility=hidden
+$(API_SO): $(API_OBJ) allocator/api/tiermem.map
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,$(@F) -Wl,--version-script=allocator/api/tiermem.map -o $@ $(API_OBJ)
+$(BUILD)/lib/libtiermem.so: $(API_SO)
+	ln -sf $(<F) $@
+$(BUILD)/include/tiermem.h: allocator/api/tiermem.h
+	@mkdir -p $(@D)
+	cp $< $@
+# Where the file is, or was installed to, says where the rest is.
+$(BUILD)/lib/pkgconfig/tiermem.pc: allocator/api/tiermem.pc.in allocator/version.h
+	@mkdir -p $(@D)
+	sed 's|@prefix@|$${pcfiledir}/../..|; s|@version@|$(API_VERSION)|' $< >$@
 
 # Manual pages, from the tables of options and commands.
 ALLOCATOR_MAN := $(BUILD)/man/tiermem.1 $(BUILD)/man/tiermem.conf.5

@@ -9,6 +9,7 @@
 #include "allocator/fork.h"
 #include "allocator/frames.h"
 #include "allocator/hint.h"
+#include "allocator/note.h"
 #include "allocator/sim_link.h"
 #include "allocator/tier_pmem.h"
 
@@ -40,13 +41,14 @@ bool tm_uffd_init(void)
 	return tm.uffd_works;
 }
 
-// Untouched granules from g on, at most most.
+// Untouched granules from g on that belong in the same place, at most most.
 static size_t untouched_run(size_t g, size_t most)
 {
 	size_t n = 0, end = tm_zone_end(TM_MMAP);
 
 	while (n < most && g + n < end && tm.table[g + n].state == TM_UNTOUCHED &&
-	       (tm.table[g + n].flags & TM_PROT) == (tm.table[g].flags & TM_PROT))
+	       (tm.table[g + n].flags & TM_PROT) == (tm.table[g].flags & TM_PROT) &&
+	       !((tm.note[g + n] ^ tm.note[g]) & TM_NOTE_ADVICE))
 		n++;
 	return n;
 }
@@ -73,13 +75,17 @@ static void first_touch(size_t g, int thread)
 	size_t n = untouched_run(g, run_bytes >> tm.shift ? run_bytes >> tm.shift : 1);
 	uint32_t got, frame;
 	char *at = tm_address(g);
+	bool cold = tm_noted(g, TM_NOTE_COLD);
+	bool (*take)(enum tm_zone, uint64_t) =
+		tm_noted(g, TM_NOTE_HOT) ? tm_quota_take_reserve : tm_quota_take;
 
 	tm.count.first_touch++;
-	while (n > 1 && !tm_quota_take(TM_MMAP, n))
+	while (!cold && n > 1 && !take(TM_MMAP, n))
 		n /= 2;
-	bool dram = n > 1 || tm_quota_take(TM_MMAP, 1);
+	bool dram = !cold && (n > 1 || take(TM_MMAP, 1));
 	if (!dram) {
-		tm_kick(false);
+		if (!cold)
+			tm_kick(false);
 		n = untouched_run(g, run_bytes >> tm.shift ? run_bytes >> tm.shift : 1);
 		frame = tm_frames_take((uint32_t)n,
 				       g && tm_frame_mapped(&tm.table[g - 1]) ? tm.table[g - 1].frame + 1
@@ -91,6 +97,7 @@ static void first_touch(size_t g, int thread)
 				tm_set(g + i, TM_PMEM, frame + i, tm.table[g + i].flags);
 			if (tm_pmem_map(at, frame, got, tm_prot(&tm.table[g]), true)) {
 				tm_pmem_count(TM_MMAP, got);
+				tm.count.spilled += cold ? 0 : got;
 				if (tm.guest)
 					tm_sim_fault(thread, got, true);
 				tm_os_uffd_wake(tm.uffd, at, (size_t)got << tm.shift);
@@ -102,10 +109,12 @@ static void first_touch(size_t g, int thread)
 			tm_frames_give(frame, got);
 		}
 		// Both tiers are full, and a touch cannot fail: DRAM it is, over the quota, and counted as a failure.
-		tm.count.failed++;
 		n = 1;
-		tm.count.total[0]++;
-		tm.count.granules[0][TM_MMAP]++;
+		if (!cold || !tm_quota_take(TM_MMAP, 1)) {
+			tm.count.failed++;
+			tm.count.total[0]++;
+			tm.count.granules[0][TM_MMAP]++;
+		}
 	}
 	for (size_t i = 0; i < n; i++)
 		tm_set(g + i, TM_DRAM, TM_NO_FRAME, tm.table[g + i].flags);

@@ -113,7 +113,7 @@ static void tiermem(void)
 	     "/tmp/tiermem\\-UID.\n"
 	     ".SH EXIT STATUS\n0: fine; 1: failure; 2: usage, or a bad configuration.\n"
 	     "\\fBrun\\fR becomes the program.\n"
-	     ".SH SEE ALSO\n.BR tiermem.conf (5)");
+	     ".SH SEE ALSO\n.BR tiermem.conf (5),\n.BR tiermem (3)");
 }
 
 static void tiermem_conf(void)
