@@ -47,7 +47,8 @@ low = least / 10 ** 0.25
 dark = log10(most / low) > 0.5 ? log10(most / low) : 0.5
 set logscale cb
 set cbrange [low:low * 10 ** dark]
-set cbtics add ('none' low * 10 ** 0.1)
+set cbtics ('none' low * 10 ** 0.1)
+do for [k = 0:6] { if (10 ** k > low * 2.5) { set cbtics add (sprintf('%g', 10 ** k) 10 ** k) } }
 set cblabel 'samples per MiB and second' offset 1
 edge = 0.24 / dark
 set palette defined (0 none, edge none, edge '#fdebd0', edge + (1 - edge) * 0.35 '#f5b041', edge + (1 - edge) * 0.7 '#c0392b', 1 '#3b0a0a')

@@ -214,7 +214,7 @@ all:
         self.git("commit", "-q", "--allow-empty", "-m", library)
 
     def gate(self, *args, **env):
-        return self("gate", *args, timeout=120, **env)
+        return self("gate", *args, timeout=400, **env)
 
     def accept(self, reason="first"):
         r = self.gate("--accept", reason, "--seeds", "3")
