@@ -350,7 +350,8 @@ def slowed_library(folder, loops):
     folder.mkdir()
     for part in ("allocator", "sim", "workloads", "harness", "vmconfigs", "tests"):
         shutil.copytree(REPO / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy2(REPO / "Makefile", folder)
+    for makefile in ("Makefile", "install.mk"):
+        shutil.copy2(REPO / makefile, folder)
     for part in ("pic/allocator", "allocator"):
         shutil.copytree(REPO / "build" / part, folder / "build" / part)
     shutil.copy2(REPO / "build/deps.stamp", folder / "build")
