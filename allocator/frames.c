@@ -7,7 +7,7 @@ static uint32_t count, free_frames, hand;
 
 bool tm_frames_init(uint32_t n)
 {
-	used = tm_os_reserve(((size_t)n / 64 + 1) * sizeof(*used));
+	used = tm_os_reserve_table(((size_t)n / 64 + 1) * sizeof(*used));
 	count = free_frames = n;
 	return used != NULL;
 }

@@ -75,8 +75,8 @@ bool tm_granules_init(uint64_t zone_bytes)
 	for (int z = 0; z < TM_ZONES; z++)
 		tm.bump[z] = tm.base + (uintptr_t)z * zone_bytes;
 	size_t n = ((zone_bytes * TM_ZONES) >> tm.shift) + 1;
-	tm.table = tm_os_reserve(n * sizeof(*tm.table));
-	tm.note = tm_os_reserve(n * sizeof(*tm.note));
+	tm.table = tm_os_reserve_table(n * sizeof(*tm.table));
+	tm.note = tm_os_reserve_table(n * sizeof(*tm.note));
 	return tm.table && tm.note;
 }
 

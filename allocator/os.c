@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TABLES 16
+
 long tm_os_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
 	register long r10 __asm__("r10") = d;
@@ -63,6 +65,43 @@ void *tm_os_reserve(size_t size)
 	void *p = tm_os_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 			     -1, 0);
 	return p == MAP_FAILED ? NULL : p;
+}
+
+static struct {
+	char *at;
+	size_t size;
+} tables[TABLES];
+static _Atomic unsigned n_tables;
+
+void *tm_os_reserve_table(size_t size)
+{
+	char *p = tm_os_reserve(size);
+	unsigned i = p ? n_tables++ : TABLES;
+
+	if (i < TABLES) {
+		tables[i].size = size;
+		tables[i].at = p;
+	}
+	return p;
+}
+
+uint64_t tm_os_tables_resident(void)
+{
+	unsigned char in[4096];
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < TABLES && i < n_tables; i++) {
+		for (size_t at = 0, step; tables[i].at && at < tables[i].size; at += step) {
+			size_t left = tables[i].size - at;
+			step = left < sizeof(in) * TM_PAGE ? left : sizeof(in) * TM_PAGE;
+			if (tm_os_syscall(SYS_mincore, (long)(tables[i].at + at), (long)step, (long)in, 0, 0,
+					  0))
+				continue;
+			for (size_t k = 0; k < (step + TM_PAGE - 1) / TM_PAGE; k++)
+				pages += in[k] & 1;
+		}
+	}
+	return pages * TM_PAGE;
 }
 
 bool tm_os_anonymous(void *addr, size_t size, int prot)

@@ -49,7 +49,7 @@ static void sample(const struct tm_hint_result *r)
 	if (zone != TM_BULK && zone != TM_MMAP)
 		return;
 	if (!regions)
-		regions = tm_os_reserve(((TM_ZONES * tm.zone_bytes) >> tm.shift) / REGION * sizeof(*regions));
+		regions = tm_os_reserve_table(((TM_ZONES * tm.zone_bytes) >> tm.shift) / REGION * sizeof(*regions));
 	if (!regions)
 		return;
 	double x = log(((double)r->delay_ns + 1000) * (r->touched ? 1e-9 : 2e-9));

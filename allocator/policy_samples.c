@@ -126,9 +126,9 @@ static bool prepare(void)
 	if (heat)
 		return true;
 	first = tm_zone_first(TM_MMAP);
-	hot = tm_os_reserve(n * sizeof(*hot));
-	cold = tm_os_reserve(n * sizeof(*cold));
-	heat = hot && cold ? tm_os_reserve(n * sizeof(*heat)) : NULL;
+	hot = tm_os_reserve_table(n * sizeof(*hot));
+	cold = tm_os_reserve_table(n * sizeof(*cold));
+	heat = hot && cold ? tm_os_reserve_table(n * sizeof(*heat)) : NULL;
 	return heat != NULL;
 }
 

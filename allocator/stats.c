@@ -91,7 +91,7 @@ size_t tm_stats_json(char *text, size_t size)
 
 	tm_lock();
 	struct tm_counters c = tm.count;
-	uint64_t vmas = tm.vmas;
+	uint64_t vmas = tm.vmas, pinned = tm.pinned;
 	tm_move_quota_state(&quota);
 	tm_unlock();
 	uint64_t heap = 0;
@@ -125,6 +125,9 @@ size_t tm_stats_json(char *text, size_t size)
 	    ",\"failed\":%" PRIu64 ",\"promoted_bytes\":%" PRIu64 ",\"demoted_bytes\":%" PRIu64 "}",
 	    tm.uffd_works && !tm_io_refusal ? "true" : "false", c.promoted, c.demoted, c.failed, c.promoted << tm.shift,
 	    c.demoted << tm.shift);
+	put(&o, ",\"pressure\":{\"spilled_bytes\":%" PRIu64 ",\"pinned_bytes\":%" PRIu64 "}",
+	    c.spilled << tm.shift, pinned << tm.shift);
+	put(&o, ",\"metadata_bytes\":%" PRIu64, tm_os_tables_resident());
 	put(&o, ",\"direct_io\":{\"held\":%llu,\"refused\":", (unsigned long long)tm_io_held);
 	if (tm_io_refusal)
 		put_string(&o, tm_io_refusal);

@@ -32,7 +32,7 @@ bool tm_samples_start(void)
 		return hits != NULL;
 	tm_parse_size(tm.value[TM_OPT_SAMPLE_PERIOD], &period);
 	first = tm_zone_first(TM_MMAP);
-	hits = period ? tm_os_reserve((tm.zone_bytes >> tm.shift) * sizeof(*hits)) : NULL;
+	hits = period ? tm_os_reserve_table((tm.zone_bytes >> tm.shift) * sizeof(*hits)) : NULL;
 	if (hits && tmsim_sample_start((uint32_t)period, consume, NULL))
 		hits = NULL;
 	return hits != NULL;

@@ -75,6 +75,9 @@ void cli_show_stats(const json_t *root)
 	       cli_count(migrations, "demoted"), cli_count(migrations, "failed"));
 	printf("faults: %lld first touch, %lld hint, %lld waited\n", cli_count(faults, "first_touch"),
 	       cli_count(faults, "hint"), cli_count(faults, "waited"));
+	printf("memory: %.1f MiB spilled for want of DRAM, %.1f pinned, %.1f of tiermem's own tables\n",
+	       cli_mib(json_object_get(root, "pressure"), "spilled_bytes"),
+	       cli_mib(json_object_get(root, "pressure"), "pinned_bytes"), cli_mib(root, "metadata_bytes"));
 	printf("quota: changed %lld times", cli_count(change, "changes"));
 	if (cli_count(change, "over_bytes"))
 		printf(", %.1f MiB over it%s%s", cli_mib(change, "over_bytes"), why ? ": " : "",
