@@ -1,5 +1,6 @@
-// jemalloc's arenas, in sets of three: small allocations and large arrays, buffers, bulk values. A thread uses one set. Small
-// ones go through the thread's automatic cache; buffers and bulk values through an explicit one, so that zones never share a page.
+// jemalloc's arenas, in sets of three: small allocations and large arrays, buffers, bulk values. A thread uses one set. All go
+// through the thread's automatic cache, whose bins (by size class) are filled from the arena of the request that finds one empty: so
+// zones never share a page, and a free is jemalloc's short one.
 //
 // A thread gets its set after its first few calls of malloc, the one with the fewest threads, or a new one while each has some: so
 // there are as many sets as threads that allocate at a time, and a program with one such thread has one. (jemalloc's automatic
@@ -34,9 +35,9 @@ __thread bool tm_arena_bound;
 
 // What a thread needs for the zones of their own: state 0 is a new thread.
 static __thread struct {
-	enum { NEW, MAKING, READY, GONE } state;
-	unsigned calls, set, tcache;
-	int buffer_flags, bulk_flags, free_flags;
+	enum { NEW, MAKING, READY } state;
+	unsigned calls, set;
+	int buffer_flags, bulk_flags;
 } me;
 
 #define NO_ARENA UINT_MAX // not created yet
@@ -161,18 +162,10 @@ static bool create_arena(enum tm_zone zone, unsigned *index)
 	return !je_mallctl("arenas.create", index, &size, &hooks, sizeof(hooks)) && limit_growth(*index);
 }
 
-// A thread ends: its cache goes; later frees of other destructors do without.
 static void thread_ends(void *unused)
 {
 	tm_front_close();
-	bool has_cache = me.state == READY;
 	sets[me.set].threads--;
-	me.state = GONE;
-	me.buffer_flags = (me.buffer_flags & ~MALLOCX_TCACHE(me.tcache)) | MALLOCX_TCACHE_NONE;
-	me.bulk_flags = (me.bulk_flags & ~MALLOCX_TCACHE(me.tcache)) | MALLOCX_TCACHE_NONE;
-	me.free_flags = MALLOCX_TCACHE_NONE;
-	if (has_cache)
-		je_mallctl("tcache.destroy", NULL, NULL, &me.tcache, sizeof(me.tcache));
 }
 
 // jemalloc's first steps mapped 2 MiB before there were hooks. Takes what is left of it out of circulation; nothing of it
@@ -267,26 +260,15 @@ void tm_arena_bind(void)
 
 static void thread_starts(void)
 {
-	size_t size = sizeof(me.tcache);
-
 	if (!tm_arena_bound)
 		bind_thread();
-	// Until it is ready, with the automatic arenas and no cache: what follows may allocate.
-	me.state = MAKING;
-	me.free_flags = me.buffer_flags = me.bulk_flags = MALLOCX_TCACHE_NONE;
+	me.state = MAKING; // with the automatic arenas: what follows may allocate
 	if (!arenas_exist(me.set)) {
 		me.state = NEW; // the next time again
 		return;
 	}
-	me.buffer_flags = MALLOCX_ARENA(sets[me.set].buffer) | MALLOCX_TCACHE_NONE;
-	me.bulk_flags = MALLOCX_ARENA(sets[me.set].bulk) | MALLOCX_TCACHE_NONE;
-	if (!pthread_getspecific(key) || je_mallctl("tcache.create", &me.tcache, &size, NULL, 0)) {
-		me.state = GONE; // nothing would give it back
-		return;
-	}
-	me.free_flags = MALLOCX_TCACHE(me.tcache);
-	me.buffer_flags = MALLOCX_ARENA(sets[me.set].buffer) | MALLOCX_TCACHE(me.tcache);
-	me.bulk_flags = MALLOCX_ARENA(sets[me.set].bulk) | MALLOCX_TCACHE(me.tcache);
+	me.buffer_flags = MALLOCX_ARENA(sets[me.set].buffer);
+	me.bulk_flags = MALLOCX_ARENA(sets[me.set].bulk);
 	me.state = READY;
 }
 
@@ -295,13 +277,6 @@ int tm_arena_flags(size_t size)
 	if (__builtin_expect(me.state == NEW, 0))
 		thread_starts();
 	return size >= buffer_min ? me.buffer_flags : me.bulk_flags;
-}
-
-int tm_arena_free_flags(void)
-{
-	if (__builtin_expect(me.state == NEW, 0))
-		thread_starts();
-	return me.free_flags;
 }
 
 void tm_arenas_reset(void)

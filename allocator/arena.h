@@ -26,8 +26,7 @@ bool tm_arenas_purge(size_t size);
 void tm_arenas_private(bool on);
 
 // Flags for je_mallocx() that allocate size bytes in the calling thread's arena of the size's zone (bulk or
-// buffer), and those for je_dallocx() of such an allocation.
+// buffer); what came so is freed without any.
 int tm_arena_flags(size_t size);
-int tm_arena_free_flags(void);
 
 #endif

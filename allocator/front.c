@@ -68,11 +68,7 @@ void tm_front_close(void)
 
 	tm_front.limit = 0;
 	for (unsigned code = 1; code < TM_CODES; code++) {
-		while ((p = tm_front_pop(code))) {
-			if (code <= TM_CODE_SMALL)
-				je_sdallocx(p, tm_code_size[code], 0);
-			else
-				je_dallocx(p, tm_arena_free_flags());
-		}
+		while ((p = tm_front_pop(code)))
+			je_sdallocx(p, tm_code_size[code], 0);
 	}
 }

@@ -124,10 +124,8 @@ void free(void *p)
 
 	if (code != TM_CODE_NONE && tm_front_push(p, code))
 		return;
-	if (code - 1 < TM_CODE_SMALL)
+	if (code != TM_CODE_NONE)
 		je_sdallocx(p, tm_code_size[code], 0);
-	else if (special_address(p))
-		je_dallocx(p, tm_arena_free_flags());
 	else
 		je_free(p);
 }
