@@ -13,6 +13,8 @@ int command_validate(int argc, char **argv);
 int command_gate(int argc, char **argv);
 int command_speed(int argc, char **argv);
 int command_host(int argc, char **argv);
+int command_migrate(int argc, char **argv);
+int command_alloc(int argc, char **argv);
 
 /* The database when --db is not given: results/tiermem.db in the source tree. */
 void default_db(char *out);

@@ -18,6 +18,8 @@ static const struct {
 	{"gate", "say whether this tree is slower than the reference", command_gate},
 	{"speed", "how fast the simulator is, against plain QEMU", command_speed},
 	{"host", "a profile of this machine, and loads on it beside simulated ones", command_host},
+	{"migrate", "how fast memory moves natively, and who waits for it", command_migrate},
+	{"alloc", "what tiermem's malloc costs natively, beside others", command_alloc},
 };
 
 void default_db(char *out)
@@ -53,7 +55,7 @@ int main(int argc, char **argv)
 		if (i < COUNT(commands))
 			code = commands[i].run(argc - 1, argv + 1);
 		else
-			complain("unknown command '%s'; there are: run prepare report list figure validate gate speed host", argv[1]);
+			complain("unknown command '%s'; there are: run prepare report list figure validate gate speed host migrate alloc", argv[1]);
 	}
 	if (fflush(stdout) || ferror(stdout)) {
 		complain("cannot write the output: %s", strerror(errno));

@@ -15,6 +15,18 @@ const struct overlay_part overlay_tiermem[] = {
 	{NULL, NULL},
 };
 
+const struct overlay_part overlay_alloc[] = {
+	{"build/stripped/bin/tiermem", "tm/bin/tiermem"},
+	{"build/stripped/bin/tmload", "tm/bin/tmload"},
+	{"build/stripped/bin/tmmark", "tm/bin/tmmark"},
+	{"build/stripped/bin/tmalloc", "tm/bin/tmalloc"},
+	{"build/stripped/lib/libtiermem-preload.so", "tm/lib/libtiermem-preload.so"},
+	{"workloads/tmalloc/traces/redis.csv", "tm/redis.csv"},
+	{"workloads/tmalloc/traces/python.csv", "tm/python.csv"},
+	{"workloads/tmalloc/traces/mariadb.csv", "tm/mariadb.csv"},
+	{NULL, NULL},
+};
+
 int overlay_check(const struct overlay_part *parts)
 {
 	char path[PATH_LEN];

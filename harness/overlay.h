@@ -14,6 +14,8 @@ struct overlay_part {
 
 /* What a guest takes that runs tiermem and tmload. */
 extern const struct overlay_part overlay_tiermem[];
+/* The same with tmalloc and its traces. */
+extern const struct overlay_part overlay_alloc[];
 
 /* Write INITRD + overlay to OUT. 0, or -errno with WHAT naming the file concerned (PATH_LEN + 64 bytes). */
 int overlay_write(const char *out, const char *initrd, const struct overlay_part *parts, const char *script,

@@ -61,3 +61,13 @@ bench-sim: all guest guest-mysql
 .PHONY: validate-host
 validate-host: all guest guest-mysql
 	$(BUILD)/bin/tmbench host $(HOST_OPTIONS)
+
+## bench-migrate: GB/s and waits of memory that moves natively, by granule (PMEM=/dev/dax0.0: a device instead of memfd)
+.PHONY: bench-migrate
+bench-migrate: all
+	$(BUILD)/bin/tmbench migrate $(if $(PMEM),--pmem $(PMEM)) $(MIGRATE_OPTIONS)
+
+## bench-alloc: malloc with everything in DRAM: natively beside jemalloc, glibc and mimalloc, then in strict simulated time (ALLOC_OPTIONS=--enforce)
+.PHONY: bench-alloc
+bench-alloc: all guest
+	$(BUILD)/bin/tmbench alloc $(ALLOC_OPTIONS)

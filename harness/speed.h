@@ -8,6 +8,7 @@
 #ifndef HARNESS_SPEED_H
 #define HARNESS_SPEED_H
 
+#include "harness/overlay.h"
 #include "harness/util.h"
 
 enum speed_mode { SPEED_PLAIN, SPEED_OFF, SPEED_ON, SPEED_STRICT, SPEED_MODES };
@@ -23,6 +24,8 @@ struct speed_load {
 	const char *work;  /* shell; $requests, $vcpus, $server_cpus and $client_cpus are set in both */
 	const char *operation;
 	int64_t requests, ram_mib;
+	const char *phase;		   /* that the work marks itself; NULL: all of it is measured */
+	const struct overlay_part *parts; /* NULL: overlay_tiermem */
 };
 
 /* What the measured part took in one VM. */

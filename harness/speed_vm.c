@@ -126,7 +126,9 @@ static int start(struct machine *m)
 	unlink(in_dir(m, "results.log"));
 	unlink(in_dir(m, "stats.jsonl"));
 	if (!err)
-		err = overlay_write(in_dir(m, "initrd"), initrd, overlay_tiermem, script.s, script.len, what);
+		err = overlay_write(in_dir(m, "initrd"), initrd,
+				    m->cell->load->parts ? m->cell->load->parts : overlay_tiermem, script.s,
+				    script.len, what);
 	text_free(&script);
 	if (err) {
 		complain("cannot write %s: %s", what, strerror(-err));
@@ -204,6 +206,7 @@ static int follow(const struct machine *m, struct usage *begin, struct usage *en
 /* The measured phase in the simulator's statistics. 0 or -1. */
 static int read_phase(const struct machine *m, struct speed_run *r)
 {
+	const char *phase = m->cell->load->phase ? m->cell->load->phase : "measured";
 	char *log = read_file(in_dir(m, "stats.jsonl"), NULL), *save = NULL;
 	json_t *event, *vcpu;
 	int err = -1;
@@ -214,7 +217,7 @@ static int read_phase(const struct machine *m, struct speed_run *r)
 
 		event = json_loads(line, 0, NULL);
 		name = json_string_value(json_object_get(event, "name"));
-		if (name && !strcmp(name, "measured")) {
+		if (name && !strcmp(name, phase)) {
 			r->simulated = (json_number_value(json_object_get(event, "end_ns")) -
 					json_number_value(json_object_get(event, "begin_ns"))) /
 				       1e9;

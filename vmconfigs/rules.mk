@@ -11,7 +11,7 @@ $(GUEST)/stamp: $(wildcard vmconfigs/guest/*) $(BUILD)/deps.stamp
 	@touch $@
 
 # What goes into guests, without debug information and the hash of it: a comment or the folder's name changes no byte, and no figure.
-STRIPPED := $(addprefix $(BUILD)/stripped/,bin/tiermem bin/tmload bin/tmmark lib/libtiermem-preload.so lib/libtmmark.so)
+STRIPPED := $(addprefix $(BUILD)/stripped/,bin/tiermem bin/tmload bin/tmmark bin/tmalloc lib/libtiermem-preload.so lib/libtmmark.so)
 PROGRAMS += $(STRIPPED)
 $(STRIPPED): $(BUILD)/stripped/%: $(BUILD)/%
 	@mkdir -p $(@D)

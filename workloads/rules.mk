@@ -26,6 +26,26 @@ $(BUILD)/bin/tmloop: $(TMLOOP_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings -o $@ $^ -ljansson -lsqlite3 -lm -pthread
 
+# tmmove: how fast memory moves between the tiers, and who waits meanwhile. The API's library is linked in: no path to find it by.
+TMMOVE_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard workloads/tmmove/*.c)) workloads/tmload/stats.c harness/options.c harness/util.c) \
+	$(API_OBJ)
+PROGRAMS   += $(BUILD)/bin/tmmove
+$(BUILD)/bin/tmmove: $(TMMOVE_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -lm -pthread
+
+# tmalloc: what malloc costs with a program's own sizes and lifetimes, and what records them.
+TMALLOC_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,workloads/tmalloc/main.c workloads/tmalloc/trace.c sim/mark.c harness/options.c harness/util.c)
+PROGRAMS    += $(BUILD)/bin/tmalloc
+$(BUILD)/bin/tmalloc: $(TMALLOC_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs gsl jansson) -pthread
+
+LIBRARIES += $(BUILD)/lib/libtmrecord.so
+$(BUILD)/lib/libtmrecord.so: workloads/tmalloc/record.c $(BUILD)/deps.stamp
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fno-builtin -fPIC $(LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $<
+
 # libtmmark: the simulator's marks for what loads libraries (sysbench's LuaJIT).
 LIBRARIES += $(BUILD)/lib/libtmmark.so
 # From the source: the simulator's own objects export nothing.
