@@ -33,6 +33,8 @@ $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(UNIT_OBJECTS_$$*
 ## test: unit tests, then the pytest suite (with real Redis, in real simulated VMs)
 .PHONY: test
 test: all guest unit-test
+	@tests/suites/suites.py --packages --suite cpython >$(BUILD)/tests/packages.txt && sh vmconfigs/deps.sh $(BUILD)/tests/packages.txt || \
+		echo "test: without CPython's tests: they are skipped"
 	$(PYTHON) -m pytest -q -rs -p no:cacheprovider tests $(PYTEST_OPTIONS)
 
 .PHONY: unit-test
@@ -58,3 +60,10 @@ UNDERNEATH_SECONDS ?= 600
 check-underneath: all guest
 	UNDERNEATH_SECONDS=$(UNDERNEATH_SECONDS) $(PYTHON) -m pytest -q -rsP -p no:cacheprovider tests/test_underneath.py \
 		-k test_memory_checker $(PYTEST_OPTIONS)
+
+## test-programs: other people's test suites with tiermem and without, DRAM at 100, 25 and 0 % (an hour or more; SUITE_OPTIONS='--suite cpython')
+.PHONY: test-programs
+test-programs: all
+	@mkdir -p $(BUILD)/tests
+	@tests/suites/suites.py --packages >$(BUILD)/tests/packages.txt && sh vmconfigs/deps.sh $(BUILD)/tests/packages.txt
+	tests/suites/suites.py $(SUITE_OPTIONS)
