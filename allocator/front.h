@@ -1,5 +1,5 @@
 // A few freed objects per thread and size class, in front of jemalloc, for all classes up to 8 KiB. A malloc and a free that meet here
-// take 25 instructions; jemalloc's own take 60 and, in the bulk zone, whose calls name an arena and a cache, some 300.
+// take 25 instructions; jemalloc's own take 60, and more in the bulk zone, whose calls name an arena.
 #ifndef TIERMEM_FRONT_H
 #define TIERMEM_FRONT_H
 

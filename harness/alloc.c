@@ -156,7 +156,8 @@ static int native(const struct settings *s, const char *out, int repeat, bool pr
 		json_object_set_new(doc, "native", trial_json(&t));
 		return EXIT_OK;
 	}
-	printf("Everything in DRAM, medians (least..most) of %d runs in turn. Real time of this machine with %d "
+	printf("Everything in DRAM, medians (least..most) of %d runs in turn. Real time of this machine with "
+	       "%d "
 	       "processors: for ratios.\n\n",
 	       repeat, proc_cpus());
 	trial_print(&t);
@@ -176,9 +177,10 @@ int command_alloc(int argc, char **argv)
 	json_t *doc;
 	const struct option table[] = {
 		{"only", OPT_CHOICE, &only, "native|simulated|both", "which part (both)", 0, 0},
-		{"profile", OPT_TEXT, &profile, "FILE", "of the simulated part (sim/profiles/optane-100.conf)", 0,
+		{"profile", OPT_TEXT, &profile, "FILE",
+		 "of the simulated part (sim/profiles/optane-100.conf)", 0, 0},
+		{"enforce", OPT_FLAG, &enforce, NULL, "exit status 3 when the simulated bound is missed", 0,
 		 0},
-		{"enforce", OPT_FLAG, &enforce, NULL, "exit status 3 when the simulated bound is missed", 0, 0},
 		{"operations", OPT_INT, &s.operations, "N", "of each thread of tmalloc (2000000)", 1000,
 		 1000000000},
 		{"requests", OPT_INT, &s.requests, "N", "to redis-server (400000)", 800, 1000000000},

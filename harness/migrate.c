@@ -98,7 +98,8 @@ int command_migrate(int argc, char **argv)
 	for (size_t g = 0; g < COUNT(granules); g++)
 		for (size_t w = 0; w < COUNT(ways); w++)
 			for (size_t p = 0; p < COUNT(programs); p++)
-				if (strcmp(granules[g], "2M") != 0 || !ways[w].batch) /* a batch is one granule */
+				if (strcmp(granules[g], "2M") != 0 ||
+				    !ways[w].batch) /* a batch is one granule */
 					add(&t, &s, granules[g], w, p);
 	root_path(dir, out);
 	t.out = dir;
@@ -116,9 +117,9 @@ int command_migrate(int argc, char **argv)
 		return EXIT_OK;
 	}
 	printf("Moving %s on %s, medians (least..most) of %lld runs. Real time of this machine with %d "
-		       "processors: for ratios.\nidle: a thread touches what moves every 50 us or more; load: "
-		       "%lld without a pause; still: while nothing moves\n\n",
-		       s.size, s.pmem, (long long)repeat, proc_cpus(), (long long)s.threads);
+	       "processors: for ratios.\nidle: a thread touches what moves every 50 us or more; load: "
+	       "%lld without a pause; still: while nothing moves\n\n",
+	       s.size, s.pmem, (long long)repeat, proc_cpus(), (long long)s.threads);
 	trial_print(&t);
 	return EXIT_OK;
 }

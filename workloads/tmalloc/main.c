@@ -35,7 +35,8 @@ struct worker {
 	const struct settings *s;
 	pthread_t id;
 	unsigned number;
-	uint32_t *sequence; /* kinds of blocks, drawn before the clock runs; the top bit: another thread frees it */
+	uint32_t *
+		sequence; /* kinds of blocks, drawn before the clock runs; the top bit: another thread frees it */
 	struct queue queue[LIVES];
 	_Alignas(64) struct block *_Atomic mailbox;
 	_Alignas(64) uint64_t operations, wrong, remote;
@@ -58,7 +59,8 @@ static uint32_t check_of(const struct block *b)
 /* Ends a block. It must be as it was written: allocators that hand out memory twice are found here. */
 static void end_block(struct worker *w, struct block *b)
 {
-	const unsigned char *last = (const unsigned char *)b + (b->size > sizeof(*b) ? b->size : sizeof(*b)) - 1;
+	const unsigned char *last =
+		(const unsigned char *)b + (b->size > sizeof(*b) ? b->size : sizeof(*b)) - 1;
 
 	w->wrong += b->check != check_of(b) || (b->size > sizeof(*b) && *last != (b->check & 0xff));
 	free(b);
@@ -224,8 +226,8 @@ static int report(const struct worker *w, const struct settings *s)
 	doc = json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:I}", "trace", s->trace_path, "threads",
 			(json_int_t)s->threads, "operations", (json_int_t)operations, "remote_frees",
 			(json_int_t)remote, "seconds", seconds, "operations_s", (double)operations / seconds,
-			"cpu_ns", cpu * 1e9 / (double)operations, "rss_mib",
-			(double)usage.ru_maxrss / 1024, "wrong", (json_int_t)wrong);
+			"cpu_ns", cpu * 1e9 / (double)operations, "rss_mib", (double)usage.ru_maxrss / 1024,
+			"wrong", (json_int_t)wrong);
 	json_dumpf(doc, stdout, JSON_INDENT(1));
 	putchar('\n');
 	json_decref(doc);
@@ -240,13 +242,14 @@ int main(int argc, char **argv)
 	static struct settings s = {.threads = 1, .operations = 2000000, .remote = 10, .seed = 1};
 	static struct worker workers[THREADS_MAX];
 	const struct option table[] = {
-		{"trace", OPT_TEXT, &s.trace_path, "FILE", "sizes and lifetimes, as libtmrecord.so writes them",
-		 0, 0},
+		{"trace", OPT_TEXT, &s.trace_path, "FILE",
+		 "sizes and lifetimes, as libtmrecord.so writes them", 0, 0},
 		{"threads", OPT_INT, &s.threads, "N", "threads (1)", 1, THREADS_MAX},
 		{"operations", OPT_INT, &s.operations, "N",
 		 "of each thread, a malloc and a free each (2000000); half as many before they are measured",
 		 1000, INT64_MAX / 4},
-		{"remote", OPT_INT, &s.remote, "PERCENT", "of blocks that the next thread frees (10)", 0, 100},
+		{"remote", OPT_INT, &s.remote, "PERCENT", "of blocks that the next thread frees (10)", 0,
+		 100},
 		{"seed", OPT_INT, &s.seed, "N", "what is allocated in which order (1)", 0, INT32_MAX},
 		{"mark", OPT_TEXT, &s.mark, "NAME", "in a simulated VM: the measured part is a phase NAME", 0,
 		 0},

@@ -124,8 +124,7 @@ static int measure(struct touch *t, const struct settings *s, uint64_t granule)
 		return EXIT_FAIL;
 	}
 	/* Staging, frames and the threads' own memory are there from now on. */
-	if (!sweep(t, s, order, TIERMEM_COLD, &warm, &none) ||
-	    !sweep(t, s, order, TIERMEM_HOT, &warm, &none))
+	if (!sweep(t, s, order, TIERMEM_COLD, &warm, &none) || !sweep(t, s, order, TIERMEM_HOT, &warm, &none))
 		return EXIT_FAIL;
 	t->len = 0;
 	t->measure = true;

@@ -53,11 +53,11 @@ static void *run(void *arg)
 	for (uint64_t i = 0; !me->end; i++) {
 		size_t from = t->from, len = t->len;
 		bool there = i % 2 == 0 || !len;
-		size_t page = there && len ? own_page(me, from, len, next(&x))
-					   : own_page(me, 0, t->size, next(&x));
+		size_t page =
+			there && len ? own_page(me, from, len, next(&x)) : own_page(me, 0, t->size, next(&x));
 		volatile uint64_t *word = (volatile uint64_t *)(t->base + page * PAGE + next(&x) % 8 * 512);
-		uint64_t *expected = &me->written[page / (size_t)t->threads * 8 +
-						  (((uintptr_t)word & (PAGE - 1)) / 512)];
+		uint64_t *expected =
+			&me->written[page / (size_t)t->threads * 8 + (((uintptr_t)word & (PAGE - 1)) / 512)];
 		uint64_t start = now_ns();
 		uint64_t found = *word;
 		*word = *expected + 1;
