@@ -2,8 +2,11 @@
 // there are AGE for each granule in use. What is expected of it: the rate that is likely with that heat (heat_rate.h). Within the migration
 // bandwidth, every TICK_NS:
 //   fill      free DRAM is filled with the hottest granules of PMEM;
+//   headroom  but for some, which the coldest granules leave for memory that is touched for the first time: it is in use just then;
 //   exchange  the hottest granules of PMEM and the coldest of DRAM trade places, pair by pair, while the first is considerably hotter than
 //             the second: chance alone moves next to nothing, and once hot and cold are in their places nothing moves.
+// When PMEM suddenly gets considerably more of the misses, the program does something else than before, and most of what was counted is
+// forgotten. A granule that is new counts as average, for want of samples.
 // Without samples it sleeps. Each sample costs the program, so they are rarer while nothing is on PMEM, and when nothing has moved for a while.
 #include "allocator/core.h"
 #include "allocator/heat_file.h"
@@ -14,13 +17,21 @@
 
 #include <math.h>
 
-#define TICK_NS UINT64_C(10000000)
-#define AGE	16
-#define KNOWN	4  // samples for each granule in use: fewer tell little
-#define CALM	10 // ticks without a move
-#define RARE	4  // factors of the sampling period: when calm,
-#define UNUSED	32 // while nothing is on PMEM
-#define LEAST	1  // expected samples that make a granule worth a place in free DRAM
+#define TICK_NS	 UINT64_C(10000000)
+#define AGE	 16
+#define KNOWN	 4  // samples for each granule in use: fewer tell little
+#define CALM	 10 // ticks without a move
+#define RARE	 4  // factors of the sampling period: when calm,
+#define UNUSED	 32 // while nothing is on PMEM
+#define LEAST	 1  // expected samples that make a granule worth a place in free DRAM
+#define HEADROOM 64 // part of the quota
+// A change: of so many samples (a standard deviation of 0.01 at most) the share on PMEM is so many times that of about so many windows
+// before, and apart from it; it leaves that part of the heat.
+#define WINDOW	 2000
+#define WINDOWS	 8
+#define SURPRISE 1.25
+#define APART	 0.02
+#define KEPT	 0.25f
 
 static float *heat; // by granule of the zone
 static double mass; // all heat
@@ -28,12 +39,15 @@ static size_t first;
 static uint64_t last_ns;
 static double budget; // bytes
 static struct tm_heat_fit expected;
-static uint32_t *hot, *cold; // candidates: on PMEM, in DRAM; numbers of granules from first on
+static uint32_t *hot, *cold;	 // candidates: on PMEM, in DRAM; numbers of granules from first on
+static uint32_t seen, seen_pmem; // samples of this window
 
 static void take(size_t g, uint32_t n)
 {
 	heat[g - first] += (float)n;
 	mass += n;
+	seen += n;
+	seen_pmem += tm.table[g].state == TM_PMEM ? n : 0;
 	tm_heat_file_take(g, n * tm_samples_spread(0));
 }
 
@@ -42,20 +56,19 @@ static size_t in_use(void)
 	return tm.count.total[0] + tm.count.total[1];
 }
 
-static void age(void)
+static void keep(float part)
 {
 	size_t end = tm_zone_end(TM_MMAP);
 
-	if (mass < AGE * (double)in_use())
-		return;
-	mass /= 2;
+	mass *= part;
 	for (size_t g = first; g < end; g++)
-		heat[g - first] *= 0.5f;
+		heat[g - first] *= part;
 }
 
-static float rate(uint32_t i)
+static void age(void)
 {
-	return expected.rate[tm_heat_bin(heat[i])];
+	if (mass >= AGE * (double)in_use())
+		keep(0.5f);
 }
 
 // Lists movable granules of a state by their bins, the hottest or the coldest first, those of one bin by address. Returns how many.
@@ -80,16 +93,57 @@ static size_t list(uint32_t *out, enum tm_granule_state state, bool hottest)
 	return n;
 }
 
+static float rate(uint32_t i)
+{
+	return expected.rate[tm_heat_bin(heat[i])];
+}
+
+static bool held(size_t g)
+{
+	return tm.table[g].state == TM_DRAM || tm.table[g].state == TM_PMEM;
+}
+
 static void fit(void)
 {
 	size_t end = tm_zone_end(TM_MMAP);
 	uint32_t granules[TM_HEAT_BINS] = {0};
+	float average = (float)(mass / (double)in_use());
 
 	for (size_t g = first; g < end; g++) {
-		if (tm.table[g].state == TM_DRAM || tm.table[g].state == TM_PMEM)
-			granules[tm_heat_bin(heat[g - first])]++;
+		if (!held(g))
+			continue;
+		if (heat[g - first] == 0) { // new: what has been seen never comes back to exactly 0
+			heat[g - first] = average;
+			mass += average;
+		}
+		granules[tm_heat_bin(heat[g - first])]++;
 	}
 	tm_heat_fit(&expected, granules);
+}
+
+// Forgets when PMEM suddenly gets more of the misses. What the rates tell is no measure for that: they come from the same counts as the
+// places of the granules, and promise too little.
+static void notice_change(void)
+{
+	static double usual = -1; // share of the misses, over the last windows
+
+	if (seen < WINDOW)
+		return;
+	double share = (double)seen_pmem / seen;
+	seen = seen_pmem = 0;
+	if (usual >= 0 && share > usual * SURPRISE && share > usual + APART) {
+		keep(KEPT);
+		fit();
+		usual = share;
+	} else {
+		usual = usual < 0 ? share : usual + (share - usual) / WINDOWS;
+	}
+}
+
+// DRAM that the first touch of memory is to find free, beside the allocator's own slack.
+static uint64_t headroom(void)
+{
+	return tm_quota_slack() + tm.quota / HEADROOM;
 }
 
 static bool pay(size_t moved)
@@ -104,19 +158,22 @@ static bool place(void)
 	size_t n_hot, n_cold, i = 0, k = 0;
 
 	fit();
+	notice_change();
 	n_hot = list(hot, TM_PMEM, true);
-	while (i < n_hot && budget > 0 && rate(hot[i]) > LEAST && tm_quota_free() > tm_quota_slack() &&
+	while (i < n_hot && budget > 0 && rate(hot[i]) > LEAST && tm_quota_free() > headroom() &&
 	       pay(tm_promote(first + hot[i], 1)))
 		i++;
 	if (i == n_hot || budget <= 0 || tm.quota == TM_UNLIMITED)
 		return i != 0;
 	n_cold = list(cold, TM_DRAM, false);
+	while (k < n_cold && budget > 0 && tm_quota_free() < headroom() && pay(tm_demote(first + cold[k], 1)))
+		k++;
 	for (; i < n_hot && k < n_cold && budget > 0 && tm_heat_worth(rate(hot[i]), rate(cold[k]));
 	     i++, k++) {
 		if (!pay(tm_demote(first + cold[k], 1)) || !pay(tm_promote(first + hot[i], 1)))
 			break;
 	}
-	return i != 0;
+	return i + k != 0;
 }
 
 static bool prepare(void)
@@ -134,7 +191,7 @@ static bool prepare(void)
 
 static uint64_t tick(uint64_t now)
 {
-	static uint64_t seen;
+	static uint64_t last;
 	static unsigned calm;
 	uint64_t bytes = 0, samples;
 
@@ -147,10 +204,10 @@ static uint64_t tick(uint64_t now)
 	last_ns = now;
 	tm_samples_collect(take);
 	samples = tm_samples_total();
-	tm_heat_file_write(now, samples == seen);
-	if (samples == seen)
+	tm_heat_file_write(now, samples == last);
+	if (samples == last)
 		return TM_FOREVER;
-	seen = samples;
+	last = samples;
 	calm = (tm.count.total[1] && tm.quota && place()) || mass < KNOWN * (double)in_use() ? 0 : calm + 1;
 	tm_samples_spread(!tm.count.total[1] ? UNUSED : calm >= CALM ? RARE : 1);
 	age();
