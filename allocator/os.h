@@ -21,7 +21,7 @@ void *tm_os_mremap(void *old, size_t old_size, size_t new_size, int flags, void 
 
 // Reserves address space, readable and writable, that takes no memory until touched; NULL: none left.
 void *tm_os_reserve(size_t size);
-// The same for tables of tiermem's own, and how many bytes of all of them take memory (while tm_lock is held or not).
+// The same for tables of tiermem's own, and how many bytes of all of them take memory.
 void *tm_os_reserve_table(size_t size);
 uint64_t tm_os_tables_resident(void);
 // Puts untouched anonymous memory at exactly [addr, addr+size).

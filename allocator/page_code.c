@@ -2,8 +2,6 @@
 #include "allocator/front.h"
 #include "allocator/jem.h"
 
-#include <sys/mman.h>
-
 uint8_t *tm_pages;
 uintptr_t tm_pages_base;
 size_t tm_pages_span;
@@ -12,10 +10,9 @@ uint16_t tm_code_size[TM_CODES];
 
 void tm_pages_init(uintptr_t base, size_t bytes)
 {
-	void *p = tm_os_mmap(NULL, bytes / TM_PAGE, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = tm_os_reserve_table(bytes / TM_PAGE);
 
-	if (p == MAP_FAILED)
+	if (!p)
 		return;
 	for (size_t i = 0; i <= TM_CODE_SMALL; i++) {
 		tm_small_code[i] = (uint8_t)(je_nallocx(i ? i * 8 : 1, 0) / 8);

@@ -9,9 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --enforce, and the bound is missed. */
-#define EXIT_MISSED 3
-
 static const char *const labels[] = {"load", "threads", "allocator", NULL};
 
 enum { OPERATIONS, CPU_NS, RSS };
@@ -173,7 +170,7 @@ int command_alloc(int argc, char **argv)
 	const char *profile = "sim/profiles/optane-100.conf", *only = "both";
 	int64_t repeat = 5;
 	int missed = 0;
-	bool enforce = false, quiet;
+	bool enforce = false;
 	json_t *doc;
 	const struct option table[] = {
 		{"only", OPT_CHOICE, &only, "native|simulated|both", "which part (both)", 0, 0},
@@ -191,22 +188,16 @@ int command_alloc(int argc, char **argv)
 		{"format", OPT_CHOICE, &format, "human|json", "format of the report", 0, 0},
 		{0},
 	};
-	struct list operands = {0};
-	int code = options_parse(table, "tmbench alloc [OPTION]...", argc, argv, &operands);
+	int code = options_parse(table, "tmbench alloc [OPTION]...", argc, argv, NULL);
 
 	if (code)
 		return code;
-	if (operands.n) {
-		complain("'%s' is no option of tmbench alloc", operands.v[0]);
-		return EXIT_USAGE;
-	}
 	root_path(dir, out);
 	doc = strcmp(format, "json") != 0 ? NULL : json_pack("{s:i}", "schema", 1);
-	quiet = !strcmp(progress, "never") || (!strcmp(progress, "auto") && !isatty(2));
 	if (strcmp(only, "simulated") != 0)
-		code = native(&s, dir, (int)repeat, !quiet, doc);
+		code = native(&s, dir, (int)repeat, options_progress(progress), doc);
 	if (!code && strcmp(only, "native") != 0)
-		code = alloc_simulated(dir, profile, !quiet, doc, &missed);
+		code = alloc_simulated(dir, profile, options_progress(progress), doc, &missed);
 	if (doc && !code) {
 		json_dumpf(doc, stdout, JSON_INDENT(1));
 		printf("\n");

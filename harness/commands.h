@@ -4,6 +4,9 @@
 
 #include "harness/util.h"
 
+/* --enforce was given, and a target is missed; a regression. */
+#define EXIT_MISSED 3
+
 int command_run(int argc, char **argv);
 int command_prepare(int argc, char **argv);
 int command_report(int argc, char **argv);

@@ -10,9 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --enforce, and a load is outside the bound. */
-#define EXIT_MISSED 3
-
 /* Measured parts of each load per round. */
 enum { PARTS = 3 };
 
@@ -152,15 +149,10 @@ int command_host(int argc, char **argv)
 		{0},
 	};
 	char version[128];
-	struct list operands = {0};
-	int code = options_parse(table, "tmbench host [OPTION]...", argc, argv, &operands);
+	int code = options_parse(table, "tmbench host [OPTION]...", argc, argv, NULL);
 
 	if (code)
 		return code;
-	if (operands.n) {
-		complain("'%s' is no option of tmbench host", operands.v[0]);
-		return EXIT_USAGE;
-	}
 	if (runs && (calibration || profile_only)) {
 		complain("--runs compares what was run: it takes no %s",
 			 calibration ? "--calibration" : "--profile-only");
@@ -172,7 +164,7 @@ int command_host(int argc, char **argv)
 	root_path(h.profile, profile);
 	root_path(h.plugin, "build/lib/libtmsim.so");
 	root_path(h.out, out);
-	h.progress = !strcmp(progress, "always") || (!strcmp(progress, "auto") && isatty(2));
+	h.progress = options_progress(progress);
 	h.qemu = h.qemu ? h.qemu : getenv("TMBENCH_QEMU") ? getenv("TMBENCH_QEMU") : "qemu-system-x86_64";
 	if (runs && host_runs_read(&h, runs))
 		return EXIT_FAIL;

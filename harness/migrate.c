@@ -82,15 +82,10 @@ int command_migrate(int argc, char **argv)
 		{"format", OPT_CHOICE, &format, "human|json", "format of the report", 0, 0},
 		{0},
 	};
-	struct list operands = {0};
-	int code = options_parse(table, "tmbench migrate [OPTION]...", argc, argv, &operands);
+	int code = options_parse(table, "tmbench migrate [OPTION]...", argc, argv, NULL);
 
 	if (code)
 		return code;
-	if (operands.n) {
-		complain("'%s' is no option of tmbench migrate", operands.v[0]);
-		return EXIT_USAGE;
-	}
 	if (!s.threads)
 		s.threads = proc_cpus() > 1 ? proc_cpus() - 1 : 1;
 	if (s.threads > 64)
@@ -104,7 +99,7 @@ int command_migrate(int argc, char **argv)
 	root_path(dir, out);
 	t.out = dir;
 	t.repeat = (int)repeat;
-	t.progress = !strcmp(progress, "always") || (!strcmp(progress, "auto") && isatty(2));
+	t.progress = options_progress(progress);
 	code = trial_run(&t);
 	if (code)
 		return code;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Print the usage line and the table. */
 static void help(const struct option *table, const char *usage)
@@ -86,6 +87,10 @@ int options_parse(const struct option *table, const char *usage, int argc, char 
 		size_t len;
 
 		if (arg[0] != '-' || !arg[1]) {
+			if (!operands) {
+				complain("'%s' is no option of %.*s", arg, (int)strcspn(usage, "[") - 1, usage);
+				return EXIT_USAGE;
+			}
 			if (operands->n < (int)COUNT(operands->v))
 				operands->v[operands->n++] = arg;
 			continue;
@@ -118,4 +123,9 @@ int options_parse(const struct option *table, const char *usage, int argc, char 
 			return err;
 	}
 	return 0;
+}
+
+bool options_progress(const char *when)
+{
+	return !strcmp(when, "always") || (!strcmp(when, "auto") && isatty(2));
 }

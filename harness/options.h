@@ -21,10 +21,13 @@ struct list {
 };
 
 /*
- * Parse ARGV[1..] by a table that ends with a NULL name; what is no option goes to OPERANDS. --help prints USAGE and the
+ * Parse ARGV[1..] by a table that ends with a NULL name; what is no option goes to OPERANDS (NULL: is refused; USAGE is then "COMMAND [..."). --help prints USAGE and the
  * table and ends the program. 0 or EXIT_USAGE after saying what is wrong.
  */
 int options_parse(const struct option *table, const char *usage, int argc, char **argv,
 		  struct list *operands);
+
+/* Whether progress goes to stderr: WHEN is always, never, or auto, which is a terminal. */
+bool options_progress(const char *when);
 
 #endif

@@ -292,6 +292,15 @@ int64_t record_vm_begin(sqlite3 *db, int64_t run_id, const char *config, int rep
 	return sqlite3_last_insert_rowid(db);
 }
 
+/* The end of rows that were inserted by ST, the last one with RC. 0 or -1 after saying why. */
+static int end_rows(sqlite3 *db, sqlite3_stmt *st, int rc)
+{
+	if (rc != SQLITE_DONE)
+		db_error(db, "write");
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE ? 0 : -1;
+}
+
 /* Insert all metrics of a vmrun; a figure reported twice keeps its last value. */
 static int insert_metrics(sqlite3 *db, int64_t id, const struct metrics *m)
 {
@@ -311,10 +320,7 @@ static int insert_metrics(sqlite3 *db, int64_t id, const struct metrics *m)
 		rc = sqlite3_step(st);
 		sqlite3_reset(st);
 	}
-	if (rc != SQLITE_DONE)
-		db_error(db, "write");
-	sqlite3_finalize(st);
-	return rc == SQLITE_DONE ? 0 : -1;
+	return end_rows(db, st, rc);
 }
 
 /* Insert the heat of guest RAM. */
@@ -338,10 +344,7 @@ static int insert_heat(sqlite3 *db, int64_t id, const struct heat *h)
 		rc = sqlite3_step(st);
 		sqlite3_reset(st);
 	}
-	if (rc != SQLITE_DONE)
-		db_error(db, "write");
-	sqlite3_finalize(st);
-	return rc == SQLITE_DONE ? 0 : -1;
+	return end_rows(db, st, rc);
 }
 
 int record_vm_end(sqlite3 *db, int64_t id, const char *status, const char *reason, double seconds,

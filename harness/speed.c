@@ -13,9 +13,6 @@
 
 const char *const speed_mode_names[SPEED_MODES] = {"plain", "off", "on", "strict"};
 
-/* --enforce, and a target is missed. */
-#define EXIT_MISSED 3
-
 /* Replies are counted by the client, which fails on any that is wrong: every mode does all of the work. */
 static const struct speed_load loads[] = {
 	{.name = "redis",
@@ -202,15 +199,10 @@ int command_speed(int argc, char **argv)
 		{0},
 	};
 	char version[128], dir[PATH_LEN];
-	struct list operands = {0};
-	int missed, code = options_parse(table, "tmbench speed [OPTION]...", argc, argv, &operands);
+	int missed, code = options_parse(table, "tmbench speed [OPTION]...", argc, argv, NULL);
 
 	if (code)
 		return code;
-	if (operands.n) {
-		complain("'%s' is no option of tmbench speed", operands.v[0]);
-		return EXIT_USAGE;
-	}
 	code = make_cells(&s, load, vcpus, mode);
 	if (code)
 		return code;
@@ -223,7 +215,7 @@ int command_speed(int argc, char **argv)
 	if (check_files(&s) || qemu_version(s.qemu, "with --qemu", version, sizeof(version)) ||
 	    qemu_takes_plugins(s.qemu))
 		return EXIT_FAIL;
-	code = run_all(&s, !strcmp(progress, "always") || (!strcmp(progress, "auto") && isatty(2)));
+	code = run_all(&s, options_progress(progress));
 	if (code)
 		return code;
 	missed = speed_report(&s, format, version);

@@ -4,6 +4,8 @@
 #include "harness/table.h"
 
 #include <errno.h>
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics_double.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,9 +105,9 @@ static bool names_missing_library(const char *path, char *out, size_t size)
 	return said != NULL;
 }
 
-static int run_cell(const struct trial *t, int number, int round)
+static int run_cell(struct trial *t, int number, int round)
 {
-	struct trial_cell *c = (struct trial_cell *)&t->cell[number];
+	struct trial_cell *c = &t->cell[number];
 	char out[PATH_LEN], err[PATH_LEN], line[REASON_LEN];
 	struct spawn s = {.argv = c->argv, .out = out, .err = err, .preload = c->preload, .cpu = -1};
 	int status;
@@ -194,13 +196,6 @@ int trial_run(struct trial *t)
 	return 0;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 struct trial_spread trial_spread(const struct trial_cell *c, int figure)
 {
 	double v[TRIAL_REPEATS];
@@ -208,9 +203,10 @@ struct trial_spread trial_spread(const struct trial_cell *c, int figure)
 	if (!c->n)
 		return (struct trial_spread){0};
 	memcpy(v, c->value[figure], (size_t)c->n * sizeof(*v));
-	qsort(v, (size_t)c->n, sizeof(*v), ascending);
-	return (struct trial_spread){
-		.median = (v[(c->n - 1) / 2] + v[c->n / 2]) / 2, .least = v[0], .most = v[c->n - 1]};
+	gsl_sort(v, 1, (size_t)c->n);
+	return (struct trial_spread){.median = gsl_stats_median_from_sorted_data(v, 1, (size_t)c->n),
+				     .least = v[0],
+				     .most = v[c->n - 1]};
 }
 
 static void cell_figure(struct table *table, const struct trial *t, const struct trial_cell *c, int figure)

@@ -32,7 +32,7 @@ TMMOVE_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard workloads/tmmove
 PROGRAMS   += $(BUILD)/bin/tmmove
 $(BUILD)/bin/tmmove: $(TMMOVE_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -lm -pthread
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs gsl jansson) -pthread
 
 # tmalloc: what malloc costs with a program's own sizes and lifetimes, and what records them.
 TMALLOC_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,workloads/tmalloc/main.c workloads/tmalloc/trace.c sim/mark.c harness/options.c harness/util.c)

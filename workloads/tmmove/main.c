@@ -7,7 +7,7 @@
 #include "harness/options.h"
 #include "workloads/tmmove/touch.h"
 
-#include <errno.h>
+#include <gsl/gsl_randist.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,6 @@ struct settings {
 
 /* What one direction took. */
 struct direction {
-	const char *name;
 	double seconds;
 	uint64_t bytes, calls;
 	struct op_stats waits;
@@ -31,18 +30,14 @@ struct direction {
 
 static void fill_order(size_t *order, size_t n, const struct settings *s)
 {
-	uint64_t x = (uint64_t)s->seed * 2654435761u + 1;
+	gsl_rng *rng = gsl_rng_alloc(gsl_rng_taus2);
 
 	for (size_t i = 0; i < n; i++)
 		order[i] = i;
-	for (size_t i = n - 1; s->random && i > 0; i--) {
-		size_t k, t = order[i];
-
-		x = x * 6364136223846793005u + 1442695040888963407u;
-		k = (size_t)((x >> 33) % (i + 1));
-		order[i] = order[k];
-		order[k] = t;
-	}
+	gsl_rng_set(rng, (unsigned long)s->seed + 1);
+	if (s->random)
+		gsl_ran_shuffle(rng, order, n, sizeof(*order));
+	gsl_rng_free(rng);
 }
 
 /* Mappings of this process; 0: unknown. */
@@ -110,7 +105,7 @@ static json_t *direction(const struct direction *d, uint64_t granule)
 /* Moves memory down and up for s->seconds. 0 or an exit code. */
 static int measure(struct touch *t, const struct settings *s, uint64_t granule)
 {
-	static struct direction demote = {.name = "demote"}, promote = {.name = "promote"}, warm = {0};
+	static struct direction demote, promote, warm;
 	static struct op_stats still;
 	size_t n = (size_t)(s->size / s->batch), most_mappings = 0, none = 1;
 	size_t *order = must_realloc(NULL, n * sizeof(*order));
