@@ -155,8 +155,8 @@ static bool request(struct client *c)
 {
 	static char text[16384];
 
-	if (!strcmp(c->line, "stats"))
-		answer(c, text, tm_stats_json(text, sizeof(text)));
+	if (!strcmp(c->line, "stats") || !strcmp(c->line, "stats capture"))
+		answer(c, text, tm_stats_json(text, sizeof(text), c->line[5] != 0));
 	else if (!strncmp(c->line, "quota ", 6))
 		return quota(c, c->line + 6);
 	else if (!strncmp(c->line, "migrate ", 8))

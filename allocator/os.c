@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TABLES 16
+#define RESERVED 32
 
 long tm_os_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -60,29 +60,40 @@ void *tm_os_mremap(void *old, size_t old_size, size_t new_size, int flags, void 
 	return (void *)syscall(SYS_mremap, old, old_size, new_size, flags, addr);
 }
 
-void *tm_os_reserve(size_t size)
+static struct range {
+	uintptr_t at;
+	size_t size;
+	bool table;
+} reserved[RESERVED];
+static _Atomic unsigned n_reserved;
+
+static void *reserve(size_t size, bool table)
 {
 	void *p = tm_os_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 			     -1, 0);
+	unsigned i = p == MAP_FAILED ? RESERVED : n_reserved++;
+
+	if (i < RESERVED)
+		reserved[i] = (struct range){(uintptr_t)p, size, table};
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static struct {
-	char *at;
-	size_t size;
-} tables[TABLES];
-static _Atomic unsigned n_tables;
+void *tm_os_reserve(size_t size)
+{
+	return reserve(size, false);
+}
 
 void *tm_os_reserve_table(size_t size)
 {
-	char *p = tm_os_reserve(size);
-	unsigned i = p ? n_tables++ : TABLES;
+	return reserve(size, true);
+}
 
-	if (i < TABLES) {
-		tables[i].size = size;
-		tables[i].at = p;
-	}
-	return p;
+bool tm_os_owns(uintptr_t addr)
+{
+	for (unsigned i = 0; i < RESERVED && i < n_reserved; i++)
+		if (addr - reserved[i].at < reserved[i].size)
+			return true;
+	return false;
 }
 
 uint64_t tm_os_tables_resident(void)
@@ -90,12 +101,12 @@ uint64_t tm_os_tables_resident(void)
 	unsigned char in[4096];
 	uint64_t pages = 0;
 
-	for (unsigned i = 0; i < TABLES && i < n_tables; i++) {
-		for (size_t at = 0, step; tables[i].at && at < tables[i].size; at += step) {
-			size_t left = tables[i].size - at;
+	for (unsigned i = 0; i < RESERVED && i < n_reserved; i++) {
+		for (size_t at = 0, step; reserved[i].table && at < reserved[i].size; at += step) {
+			size_t left = reserved[i].size - at;
 			step = left < sizeof(in) * TM_PAGE ? left : sizeof(in) * TM_PAGE;
-			if (tm_os_syscall(SYS_mincore, (long)(tables[i].at + at), (long)step, (long)in, 0, 0,
-					  0))
+			if (tm_os_syscall(SYS_mincore, (long)(reserved[i].at + at), (long)step, (long)in, 0,
+					  0, 0))
 				continue;
 			for (size_t k = 0; k < (step + TM_PAGE - 1) / TM_PAGE; k++)
 				pages += in[k] & 1;

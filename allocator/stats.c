@@ -1,5 +1,6 @@
 // Statistics as JSON, without malloc: snprintf into a buffer.
 #include "allocator/stats.h"
+#include "allocator/capture.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
 #include "allocator/move.h"
@@ -84,7 +85,19 @@ static void put_heat(struct out *o)
 	put(o, "]}");
 }
 
-size_t tm_stats_json(char *text, size_t size)
+// What is captured; and of what is not, if that is asked for.
+static void put_capture(struct out *o, uint64_t heap, uint64_t mappings, bool measure)
+{
+	struct tm_capture c;
+
+	put(o, ",\"captured\":{\"heap_bytes\":%" PRIu64 ",\"mmap_bytes\":%" PRIu64, heap, mappings);
+	if (measure && tm_capture_measure(&c))
+		put(o, ",\"missed_bytes\":%" PRIu64 ",\"stack_bytes\":%" PRIu64 ",\"bss_bytes\":%" PRIu64, c.missed,
+		    c.stacks, c.bss);
+	put(o, "}");
+}
+
+size_t tm_stats_json(char *text, size_t size, bool capture)
 {
 	struct out o = {text, size, 0};
 	struct tm_move_state quota;
@@ -141,10 +154,9 @@ size_t tm_stats_json(char *text, size_t size)
 	    : tm.uffd_works && tm_policy && tm_policy->hints ? "hint-fault"
 							       : "none",
 	    tm_track_cpu_ns(), tm_samples_on() ? tm_samples_total() : tm_track_samples());
-	put(&o,
-	    ",\"captured\":{\"heap_bytes\":%" PRIu64 ",\"mmap_bytes\":%" PRIu64 "},\"mappings\":%" PRIu64
-	    ",\"zones\":[",
-	    heap << tm.shift, (c.granules[0][TM_MMAP] + c.granules[1][TM_MMAP]) << tm.shift, vmas);
+	put_capture(&o, heap << tm.shift, (c.granules[0][TM_MMAP] + c.granules[1][TM_MMAP]) << tm.shift,
+		    capture);
+	put(&o, ",\"mappings\":%" PRIu64 ",\"zones\":[", vmas);
 	for (int z = 0; z < TM_ZONES; z++)
 		put(&o,
 		    "%s{\"name\":\"%s\",\"dram_granules\":%" PRIu64 ",\"pmem_granules\":%" PRIu64
@@ -165,7 +177,7 @@ void tm_stats_write_file(void)
 
 	if (!*path)
 		return;
-	size_t n = tm_stats_json(text, sizeof(text)), done = 0;
+	size_t n = tm_stats_json(text, sizeof(text), true), done = 0;
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	while (fd >= 0 && done < n) {
 		ssize_t w = write(fd, text + done, n - done);

@@ -223,8 +223,8 @@ def check_values(port, n):
     assert got == [value(i) for i in range(n)]
 
 
-def stats_of(server):
-    done = subprocess.run([TIERMEM, "stats", str(server.pid), "--format", "json"], text=True, capture_output=True)
+def stats_of(server, *options):
+    done = subprocess.run([TIERMEM, "stats", str(server.pid), "--format", "json", *options], text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -280,6 +280,25 @@ def test_redis_bgsave_dump_is_good(redis, tmp_path, migrate):
     server.wait(timeout=20)
     again, port = redis("--dram", "0", "--granule", "4K")  # loads the dump
     check_values(port, 20000)
+
+
+def test_what_is_captured(programs):
+    """Stacks and .bss aside, memory that is not captured is told; it costs, so only on request."""
+    child = subprocess.Popen([TIERMEM, "run", "--dram", "8M", "--granule", "4K", "--", programs / "memory_kinds"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout.readline() == "ready\n"
+        assert "missed_bytes" not in stats_of(child)["captured"]
+        captured = stats_of(child, "--capture")["captured"]
+        assert 32 * MB <= captured["heap_bytes"] + captured["mmap_bytes"] < 36 * MB
+        assert 12 * MB <= captured["stack_bytes"] < 13 * MB
+        assert 8 * MB <= captured["bss_bytes"] < 9 * MB
+        assert 4 * MB <= captured["missed_bytes"] < 5 * MB
+        done = subprocess.run([TIERMEM, "stats", str(child.pid), "--capture"], text=True, capture_output=True)
+        assert re.search(r"^captured: 3\d\.\d MiB, 8\d\.\d %; not: 4\.\d MiB", done.stdout, re.M), done.stdout
+    finally:
+        child.stdin.close()
+        child.wait(timeout=20)
 
 
 def test_stats_for_people(redis):
@@ -356,7 +375,8 @@ def test_bad_programs_and_commands(tmp_path):
             (["stats", "abc"], 2, "not a process id"),
             (["stats", "999999"], 1, "no process 999999"),
             (["stats", str(os.getpid())], 1, "does not answer"),
-            (["stats", "1", "--format", "xml"], 2, "no format 'xml'")]:
+            (["stats", "1", "--format", "xml"], 2, "no format 'xml'"),
+            (["stats", "1", "--capture", "--watch"], 2, "--capture is for one look")]:
         done = subprocess.run([TIERMEM, *command], text=True, capture_output=True)
         assert done.returncode == status and says in done.stderr and done.stderr.count("\n") == 1, (command, done)
 

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 #define CLI_USAGE_RUN	  "tiermem run [OPTIONS] -- PROGRAM [ARGUMENTS]"
-#define CLI_USAGE_STATS	  "tiermem stats PID [--watch [SECONDS]] [--count N] [--format human|json]"
+#define CLI_USAGE_STATS	  "tiermem stats PID [--capture] [--watch [SECONDS]] [--count N] [--format human|json]"
 #define CLI_USAGE_QUOTA	  "tiermem quota PID [SIZE|unlimited] [--format human|json]"
 #define CLI_USAGE_MIGRATE "tiermem migrate PID --to dram|pmem [--bytes SIZE] [--format human|json]"
 #define CLI_USAGE_DOCTOR  "tiermem doctor [--format human|json]"

@@ -39,6 +39,16 @@ static void show_heat(const json_t *heat)
 	show_bar("unknown", unknown, most);
 }
 
+static void show_capture(const json_t *captured)
+{
+	double in = cli_mib(captured, "heap_bytes") + cli_mib(captured, "mmap_bytes"), out = cli_mib(captured, "missed_bytes");
+
+	if (json_object_get(captured, "missed_bytes"))
+		printf("captured: %.1f MiB, %.1f %%; not: %.1f MiB, and %.1f of stacks, %.1f of .bss\n", in,
+		       in + out > 0 ? 100 * in / (in + out) : 0, out, cli_mib(captured, "stack_bytes"),
+		       cli_mib(captured, "bss_bytes"));
+}
+
 void cli_show_stats(const json_t *root)
 {
 	static const char *const names[] = {"dram", "pmem"};
@@ -78,6 +88,7 @@ void cli_show_stats(const json_t *root)
 	printf("memory: %.1f MiB spilled for want of DRAM, %.1f pinned, %.1f of tiermem's own tables\n",
 	       cli_mib(json_object_get(root, "pressure"), "spilled_bytes"),
 	       cli_mib(json_object_get(root, "pressure"), "pinned_bytes"), cli_mib(root, "metadata_bytes"));
+	show_capture(json_object_get(root, "captured"));
 	printf("quota: changed %lld times", cli_count(change, "changes"));
 	if (cli_count(change, "over_bytes"))
 		printf(", %.1f MiB over it%s%s", cli_mib(change, "over_bytes"), why ? ": " : "",
@@ -98,7 +109,7 @@ static bool number(const char *text, double least, double most, double *out)
 int cli_stats(int argc, char **argv)
 {
 	const char *pid_text = NULL, *raw;
-	bool json = false;
+	bool json = false, capture = false;
 	double watch = 0, count = 0;
 	pid_t pid;
 
@@ -118,6 +129,8 @@ int cli_stats(int argc, char **argv)
 			if (!number(argv[i] + 8, 0.05, 86400, &watch))
 				return cli_error(2, "'%s' is not a number of seconds from 0.05 to 86400",
 						 argv[i] + 8);
+		} else if (!strcmp(argv[i], "--capture")) {
+			capture = true;
 		} else if (!strcmp(argv[i], "--count")) {
 			if (i + 1 >= argc || !number(argv[++i], 1, 1e9, &count) ||
 			    count != (double)(long)count)
@@ -132,9 +145,11 @@ int cli_stats(int argc, char **argv)
 		return cli_error(2, "the process is missing; usage: " CLI_USAGE_STATS);
 	if (!cli_pid(pid_text, &pid))
 		return 2;
+	if (capture && (watch > 0 || count > 0))
+		return cli_error(2, "--capture is for one look: it costs the process too much to be repeated");
 	if (watch > 0 || count > 0)
 		return cli_watch(pid, watch > 0 ? watch : 2, (long)count, json);
-	json_t *root = cli_ask(pid, "stats", CLI_PATIENCE_S, &raw);
+	json_t *root = cli_ask(pid, capture ? "stats capture" : "stats", CLI_PATIENCE_S, &raw);
 	if (!root)
 		return cli_error(1, "%s", cli_why());
 	if (json)

@@ -1,0 +1,143 @@
+#include "allocator/capture.h"
+#include "allocator/core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STACKS	 1024 // threads beyond that: their stacks count as missed
+#define ATTEMPTS 20   // to find a thread asleep, a millisecond apart
+
+static uintptr_t pointers[STACKS]; // stack pointers of threads
+static unsigned n_pointers;
+
+// The stack pointer of a sleeping thread, the last field but one of /proc/self/task/TID/syscall. 0: it runs, or is gone.
+static uintptr_t stack_pointer(const char *tid)
+{
+	char path[64], text[256], *at;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%.20s/syscall", tid);
+	if (tm_os_read_file(path, text, sizeof(text)) <= 0 || !strncmp(text, "running", 7) ||
+	    !(at = strrchr(text, ' ')))
+		return 0;
+	*at = 0;
+	at = strrchr(text, ' ');
+	return at ? strtoull(at, NULL, 16) : 0;
+}
+
+// Not opendir: it allocates.
+static void find_stacks(void)
+{
+	struct entry {
+		uint64_t inode;
+		int64_t next;
+		uint16_t size;
+		uint8_t type;
+		char name[];
+	};
+	char buffer[4096] __attribute__((aligned(8)));
+	int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct timespec pause = {0, 1000000};
+	long n;
+
+	n_pointers = 0;
+	while (fd >= 0 &&
+	       (n = tm_os_syscall(SYS_getdents64, fd, (long)buffer, sizeof(buffer), 0, 0, 0)) > 0) {
+		for (long at = 0; at < n && n_pointers < STACKS;) {
+			const struct entry *e = (const struct entry *)(buffer + at);
+			at += e->size;
+			if (e->name[0] == '.')
+				continue;
+			if (atoi(e->name) == tm_os_thread_id()) {
+				pointers[n_pointers++] = (uintptr_t)__builtin_frame_address(0);
+				continue;
+			}
+			for (int i = 0; i < ATTEMPTS && !(pointers[n_pointers] = stack_pointer(e->name)); i++)
+				nanosleep(&pause, NULL);
+			n_pointers += pointers[n_pointers] != 0;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+struct mapping {
+	uintptr_t start, end;
+	bool file, anonymous; // anonymous: private, without a file
+	bool writable, stack;
+	uint64_t bytes; // resident, private and anonymous
+};
+
+static bool is_stack(const struct mapping *m)
+{
+	for (unsigned i = 0; i < n_pointers; i++)
+		if (pointers[i] >= m->start && pointers[i] < m->end)
+			return true;
+	return m->stack;
+}
+
+// m is complete; before is the mapping in front of it.
+static void count(struct tm_capture *c, const struct mapping *m, const struct mapping *before)
+{
+	if (!m->anonymous || !m->bytes || tm_ours(m->start) || tm_os_owns(m->start))
+		return;
+	if (is_stack(m))
+		c->stacks += m->bytes;
+	else if (before->file && before->writable && before->end == m->start)
+		c->bss += m->bytes;
+	else
+		c->missed += m->bytes;
+}
+
+// One line: the head of a mapping, or one of its figures.
+static void take(struct tm_capture *c, struct mapping *m, struct mapping *before, const char *line)
+{
+	unsigned long long start, end, inode, kib;
+	char access[5];
+	int name = 0;
+
+	if (sscanf(line, "%llx-%llx %4s %*x %*x:%*x %llu %n", &start, &end, access, &inode, &name) == 4) {
+		count(c, m, before);
+		*before = *m;
+		*m = (struct mapping){.start = start,
+				      .end = end,
+				      .file = inode != 0,
+				      .anonymous = inode == 0 && access[3] == 'p',
+				      .writable = access[1] == 'w',
+				      .stack = !strncmp(line + name, "[stack", 6)};
+	} else if (sscanf(line, "Anonymous: %llu kB", &kib) == 1) {
+		m->bytes = kib << 10;
+	}
+}
+
+bool tm_capture_measure(struct tm_capture *c)
+{
+	static char text[1 << 16];
+	struct mapping m = {0}, before = {0};
+	int fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+	size_t kept = 0;
+	ssize_t n;
+
+	*c = (struct tm_capture){0};
+	if (fd < 0)
+		return false;
+	find_stacks();
+	while ((n = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
+		char *line = text, *end;
+		text[kept += (size_t)n] = 0;
+		for (; (end = strchr(line, '\n')); line = end + 1) {
+			*end = 0;
+			take(c, &m, &before, line);
+		}
+		kept = strlen(line);
+		memmove(text, line, kept);
+	}
+	count(c, &m, &before);
+	close(fd);
+	return n == 0;
+}
