@@ -81,10 +81,16 @@ static bool is_stack(const struct mapping *m)
 	return m->stack;
 }
 
+// In tiermem's hands: its own, or captured. What the program has put into the zone of mappings itself is not.
+static bool managed(uintptr_t addr)
+{
+	return tm_os_owns(addr) && (!tm_ours(addr) || tm.table[tm_index(addr)].state != TM_FOREIGN);
+}
+
 // m is complete; before is the mapping in front of it.
 static void count(struct tm_capture *c, const struct mapping *m, const struct mapping *before)
 {
-	if (!m->anonymous || !m->bytes || tm_ours(m->start) || tm_os_owns(m->start))
+	if (!m->anonymous || !m->bytes || managed(m->start))
 		return;
 	if (is_stack(m))
 		c->stacks += m->bytes;

@@ -4,11 +4,15 @@
 //
 // Calls that change mappings wait until no migration has the granules. A part of a granule that is unmapped or replaced
 // pins it; it is freed when the rest goes in one call.
+//
+// What the program reserves (PROT_NONE) is address space and no more. Granules of it are captured when they are made usable as a whole;
+// one that is so in part, or to run code, is TM_FOREIGN.
 #include "allocator/mmap_zone.h"
 #include "allocator/core.h"
 #include "allocator/frames.h"
 #include "allocator/guest.h"
 #include "allocator/hint.h"
+#include "allocator/mmap_reservation.h"
 #include "allocator/note.h"
 #include "allocator/sim_link.h"
 #include "allocator/tier_pmem.h"
@@ -19,6 +23,7 @@
 
 #define FREE_EXTENTS  1024
 #define CAPTURE_BYTES ((size_t)64 << 10)
+#define RESERVED_MOST 2 // part of the zone that reservations may have together: the rest is for mappings
 
 static struct extent {
 	size_t g, n;
@@ -107,6 +112,35 @@ void *tm_mmap_new(size_t size, int prot, unsigned note)
 	return at;
 }
 
+// A granule of a reservation that is not captured, whatever the program does with it.
+static void give_up(size_t g)
+{
+	tm.table[g].live = (uint16_t)(tm.granule / TM_PAGE);
+	tm_set(g, TM_FOREIGN, TM_NO_FRAME, 0);
+}
+
+void *tm_mmap_capture_reservation(size_t size)
+{
+	size_t n = (size + tm.granule - 1) >> tm.shift;
+
+	if (!tm_mmap_captures() || size < CAPTURE_BYTES || size < tm.granule || size > tm.zone_bytes)
+		return NULL;
+	tm_lock();
+	size_t most = tm.zone_bytes / RESERVED_MOST >> tm.shift;
+	size_t g = tm_reservations() + n <= most ? take_space(n) : SIZE_MAX;
+	void *at = g == SIZE_MAX ? NULL : tm_address(g);
+	if (at && (!tm_make_anonymous(g, n, PROT_NONE) || !tm_reservation_add(g, n))) {
+		give_space(g, n);
+		at = NULL;
+	}
+	if (at && size & (tm.granule - 1)) {
+		give_up(g + n - 1);
+		tm.table[g + n - 1].live = (uint16_t)(((size & (tm.granule - 1)) + TM_PAGE - 1) / TM_PAGE);
+	}
+	tm_unlock();
+	return at;
+}
+
 void *tm_mmap_reserve(size_t size)
 {
 	const size_t align = (size_t)4 << 20;
@@ -162,11 +196,17 @@ static void settle(size_t first, size_t last)
 	}
 }
 
+static bool only_reserved(size_t g)
+{
+	return tm.table[g].state == TM_EMPTY && tm_reservation_has(g);
+}
+
 // True if [addr, end) covers all that is mapped of granule g.
 static bool covers(size_t g, uintptr_t addr, uintptr_t end)
 {
 	uintptr_t from = (uintptr_t)tm_address(g);
-	return addr <= from && end >= from + tm.table[g].live * TM_PAGE;
+	return addr <= from &&
+	       end >= from + (tm.table[g].state == TM_EMPTY ? tm.granule : tm.table[g].live * TM_PAGE);
 }
 
 // The granule has no memory any more; the caller changes the mapping. tm_lock held.
@@ -184,18 +224,39 @@ static void vacate(size_t g, enum tm_granule_state state, unsigned flags)
 	tm_set(g, state, TM_NO_FRAME, flags);
 }
 
+// Unmaps a range of which nothing has been used, without a look at every granule: Java reserves gigabytes at many addresses before it takes one.
+static bool release_unused(uintptr_t start, uintptr_t end)
+{
+	size_t g = tm_index(start + tm.granule - 1), n = tm_index(end) - g;
+
+	if ((start | end) & (tm.granule - 1) || !tm_reservation_unused(g, n))
+		return false;
+	tm_reservation_remove(g, n);
+	give_space(g, n);
+	return true;
+}
+
 void tm_mmap_release(void *addr, size_t size, bool foreign)
 {
 	uintptr_t start = (uintptr_t)addr, end = (start + size + TM_PAGE - 1) & ~(TM_PAGE - 1);
 	size_t last = tm_index(end - 1), run = SIZE_MAX;
 
 	tm_lock();
+	if (!foreign && release_unused(start, end)) {
+		tm_unlock();
+		return;
+	}
 	settle(tm_index(start), last);
 	for (size_t g = tm_index(start); g <= last; g++) {
-		bool all = tm.table[g].state != TM_EMPTY && covers(g, start, end);
+		bool reserved = only_reserved(g),
+		     all = (tm.table[g].state != TM_EMPTY || reserved) && covers(g, start, end);
+		if (reserved)
+			tm_reservation_use(g);
 		if (all) {
 			if (run == SIZE_MAX)
 				run = g;
+		} else if (reserved) { // what is left of it is not worth capturing
+			give_up(g);
 		} else if (tm.table[g].state != TM_EMPTY && !foreign) {
 			uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
 			from = from > start ? from : start;
@@ -211,8 +272,10 @@ void tm_mmap_release(void *addr, size_t size, bool foreign)
 				tm_note_clear(i);
 			}
 			tm_make_anonymous(run, n, PROT_NONE);
-			if (!foreign)
+			if (!foreign) {
+				tm_reservation_remove(run, n);
 				give_space(run, n);
+			}
 			run = SIZE_MAX;
 		}
 	}
@@ -246,6 +309,52 @@ void tm_mmap_drop(void *addr, size_t size)
 	tm_unlock();
 }
 
+// What is only reserved of a range becomes usable: it is captured, granule by whole granule. tm_lock held, before mprotect.
+static void commit(uintptr_t start, uintptr_t end, int prot)
+{
+	size_t last = tm_index(end - 1), run = SIZE_MAX;
+
+	for (size_t g = tm_index(start); g <= last; g++) {
+		bool reserved = only_reserved(g), whole = reserved && covers(g, start, end) &&
+							  !(tm.table[g].flags & TM_PINNED) &&
+							  !(prot & ~(PROT_READ | PROT_WRITE));
+		if (reserved)
+			tm_reservation_use(g);
+		if (whole && run == SIZE_MAX)
+			run = g;
+		if (reserved && !whole)
+			give_up(g);
+		if (run == SIZE_MAX || (whole && g < last))
+			continue;
+		size_t n = (whole ? g + 1 : g) - run;
+		bool ok = !tm_os_uffd_register(tm.uffd, tm_address(run), n << tm.shift);
+		for (size_t i = run; i < run + n; i++) {
+			give_up(i);
+			if (ok)
+				tm_set(i, TM_UNTOUCHED, TM_NO_FRAME, tm_prot_flags(prot));
+		}
+		run = SIZE_MAX;
+	}
+}
+
+bool tm_mmap_renew(void *addr, size_t size, int prot)
+{
+	size_t first = tm_index((uintptr_t)addr), last = tm_index((uintptr_t)addr + size - 1);
+	bool ours = true;
+
+	if (((uintptr_t)addr & (TM_PAGE - 1)) || !tm_mmap_captures())
+		return false;
+	tm_lock();
+	for (size_t g = first; ours && g <= last; g++)
+		ours = tm.table[g].state != TM_FOREIGN && !(tm.table[g].flags & TM_PINNED) &&
+		       tm_reservation_has(g);
+	tm_unlock();
+	if (!ours)
+		return false;
+	tm_mmap_drop(addr, size);
+	return !tm_mmap_protect(addr, size, prot);
+}
+
 int tm_mmap_protect(void *addr, size_t size, int prot)
 {
 	uintptr_t start = (uintptr_t)addr, end = (start + size + TM_PAGE - 1) & ~(TM_PAGE - 1);
@@ -253,8 +362,12 @@ int tm_mmap_protect(void *addr, size_t size, int prot)
 
 	tm_lock();
 	settle(tm_index(start), last);
+	if (size && prot != PROT_NONE)
+		commit(start, end, prot);
 	for (size_t g = tm_index(start); size && g <= last; g++) {
 		struct tm_granule *t = &tm.table[g];
+		if (t->state == TM_EMPTY)
+			continue;
 		if (covers(g, start, end))
 			t->flags = (uint8_t)((t->flags & ~TM_PROT) | tm_prot_flags(prot));
 		else
@@ -265,10 +378,12 @@ int tm_mmap_protect(void *addr, size_t size, int prot)
 	return status;
 }
 
-void tm_mmap_pin(void *addr, size_t size)
+void tm_mmap_pin(void *addr, size_t size, bool reserved)
 {
 	tm_lock();
 	for (size_t g = tm_index((uintptr_t)addr); size && g <= tm_index((uintptr_t)addr + size - 1); g++) {
+		if (!reserved && only_reserved(g))
+			continue;
 		settle(g, g);
 		tm_note_pin(g, TM_NOTE_PART);
 	}
@@ -281,7 +396,8 @@ void tm_mmap_copy(void *to, const void *from, size_t size)
 		uintptr_t at = (uintptr_t)from + done;
 		step = tm.granule - (at & (tm.granule - 1));
 		step = step < size - done ? step : size - done;
-		if (tm.table[tm_index(at)].state != TM_UNTOUCHED)
+		int state = tm.table[tm_index(at)].state;
+		if (state != TM_UNTOUCHED && state != TM_EMPTY)
 			memcpy((char *)to + done, (const void *)at, step);
 	}
 }

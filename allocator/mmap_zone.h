@@ -7,6 +7,10 @@
 
 // New captured memory, zero, of size bytes; NULL: no address space, or not worth capturing.
 void *tm_mmap_capture(size_t size, int prot);
+// Address space for a program that reserves it (PROT_NONE) and makes it usable later; that is captured then. NULL as above.
+void *tm_mmap_capture_reservation(size_t size);
+// mmap(2) of private anonymous memory at a part of such space: it reads as zero, with that protection. False: the kernel has to do it.
+bool tm_mmap_renew(void *addr, size_t size, int prot);
 // Whether this process' mappings are captured.
 bool tm_mmap_captures(void);
 // As tm_mmap_capture() for whole granules, few or many; note: what is known of them (note.h), TM_NOTE_FIRST comes by itself.
@@ -23,8 +27,8 @@ void tm_mmap_release(void *addr, size_t size, bool foreign);
 void tm_mmap_drop(void *addr, size_t size);
 // mprotect(2).
 int tm_mmap_protect(void *addr, size_t size, int prot);
-// The granules of a range stay where they are from now on.
-void tm_mmap_pin(void *addr, size_t size);
+// The granules of a range stay where they are from now on; reserved: those too that the program has only reserved.
+void tm_mmap_pin(void *addr, size_t size, bool reserved);
 // Copies what has been touched of a range.
 void tm_mmap_copy(void *to, const void *from, size_t size);
 

@@ -7,7 +7,7 @@
 //             the second: chance alone moves next to nothing, and once hot and cold are in their places nothing moves.
 // When PMEM suddenly gets considerably more of the misses, the program does something else than before, and most of what was counted is
 // forgotten. A granule that is new counts as average, for want of samples.
-// Without samples it sleeps. Each sample costs the program, so they are rarer while nothing is on PMEM, and when nothing has moved for a while.
+// Without samples it sleeps. Each sample costs the program, so they are rarer while nothing is on PMEM, and when little moves.
 #include "allocator/core.h"
 #include "allocator/heat_file.h"
 #include "allocator/heat_rate.h"
@@ -19,8 +19,9 @@
 
 #define TICK_NS	 UINT64_C(10000000)
 #define AGE	 16
-#define KNOWN	 4  // samples for each granule in use: fewer tell little
-#define CALM	 10 // ticks without a move
+#define KNOWN	 8  // samples for each granule in use: fewer tell little
+#define LATELY	 10 // ticks
+#define CALM	 32 // part of DRAM that has fewer trades in that time
 #define RARE	 4  // factors of the sampling period: when calm,
 #define UNUSED	 32 // while nothing is on PMEM
 #define LEAST	 1  // expected samples that make a granule worth a place in free DRAM
@@ -152,8 +153,8 @@ static bool pay(size_t moved)
 	return moved != 0;
 }
 
-// Fills and exchanges. False: nothing moved.
-static bool place(void)
+// Fills, leaves headroom and exchanges. Returns how many granules came to DRAM.
+static size_t place(void)
 {
 	size_t n_hot, n_cold, i = 0, k = 0;
 
@@ -164,7 +165,7 @@ static bool place(void)
 	       pay(tm_promote(first + hot[i], 1)))
 		i++;
 	if (i == n_hot || budget <= 0 || tm.quota == TM_UNLIMITED)
-		return i != 0;
+		return i;
 	n_cold = list(cold, TM_DRAM, false);
 	while (k < n_cold && budget > 0 && tm_quota_free() < headroom() && pay(tm_demote(first + cold[k], 1)))
 		k++;
@@ -173,7 +174,16 @@ static bool place(void)
 		if (!pay(tm_demote(first + cold[k], 1)) || !pay(tm_promote(first + hot[i], 1)))
 			break;
 	}
-	return i + k != 0;
+	return i;
+}
+
+// Few enough came to DRAM lately, and enough is known to be content with that.
+static bool calm(size_t came)
+{
+	static double lately;
+
+	lately += (double)came - lately / LATELY;
+	return lately * CALM < (double)tm.count.total[0] && mass >= KNOWN * (double)in_use();
 }
 
 static bool prepare(void)
@@ -192,8 +202,8 @@ static bool prepare(void)
 static uint64_t tick(uint64_t now)
 {
 	static uint64_t last;
-	static unsigned calm;
 	uint64_t bytes = 0, samples;
+	bool rare;
 
 	if (!tm.uffd_works || !tm_samples_start() || !prepare())
 		return TM_FOREVER;
@@ -208,8 +218,8 @@ static uint64_t tick(uint64_t now)
 	if (samples == last)
 		return TM_FOREVER;
 	last = samples;
-	calm = (tm.count.total[1] && tm.quota && place()) || mass < KNOWN * (double)in_use() ? 0 : calm + 1;
-	tm_samples_spread(!tm.count.total[1] ? UNUSED : calm >= CALM ? RARE : 1);
+	rare = calm(tm.count.total[1] && tm.quota ? place() : 0);
+	tm_samples_spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1);
 	age();
 	return TICK_NS;
 }

@@ -1,7 +1,8 @@
 // mmap and its relatives. Private anonymous memory of some size is captured; everything else goes to the kernel as it
 // is. No dlsym here, no malloc: jemalloc-linked programs would deadlock.
 //
-// Not captured: MAP_FIXED, stacks, huge pages, locked, executable and PROT_NONE mappings, those under 64 KiB or a granule.
+// Not captured: MAP_FIXED but for what the program reserved before, stacks, huge pages, locked and executable mappings, those under 64 KiB or a
+// granule.
 #include "allocator/core.h"
 #include "allocator/guest.h"
 #include "allocator/mmap_zone.h"
@@ -20,14 +21,20 @@
 
 void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 {
-	if ((flags & (MAP_PRIVATE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
-	    !(flags & (REFUSED | MAP_SHARED)) && prot != PROT_NONE && !(prot & ~(PROT_READ | PROT_WRITE))) {
-		void *p = tm_mmap_capture(size, prot);
+	bool anonymous =
+		(flags & (MAP_PRIVATE | MAP_ANONYMOUS | MAP_SHARED)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
+		!(prot & ~(PROT_READ | PROT_WRITE));
+
+	if (anonymous && !(flags & REFUSED)) {
+		void *p = prot ? tm_mmap_capture(size, prot) : tm_mmap_capture_reservation(size);
 		if (p)
 			return p;
 	}
-	if (flags & MAP_FIXED && size && tm_mmap_owns(addr, size) && !tm.child)
+	if (flags & MAP_FIXED && size && tm_mmap_owns(addr, size) && !tm.child) {
+		if (anonymous && !(flags & REFUSED & ~MAP_FIXED) && tm_mmap_renew(addr, size, prot))
+			return addr;
 		tm_mmap_release(addr, size, true);
+	}
 	if (tm.guest)
 		return tm_guest_mmap(addr, size, prot, flags, fd, offset);
 	return tm_os_mmap(addr, size, prot, flags, fd, offset);
@@ -82,7 +89,8 @@ int madvise(void *addr, size_t size, int advice)
 	case MADV_POPULATE_WRITE:
 		return tm_os_madvise(addr, size, advice);
 	default:	  // MADV_DONTFORK and the like belong to the mapping: it stays
-		tm_mmap_pin(addr, size);
+		// V8 spares children what it reserves; who registers memory with a device does it to memory in use.
+		tm_mmap_pin(addr, size, advice != MADV_DONTFORK && advice != MADV_DOFORK);
 		return tm_os_madvise(addr, size, advice);
 	}
 }

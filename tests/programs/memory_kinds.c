@@ -1,5 +1,5 @@
-// Touches 32 MiB of malloc's memory, 12 of a thread's stack, 8 of .bss and 4 committed in an address range reserved before, which is not
-// captured; says so and waits for the end of its input.
+// Touches 32 MiB of malloc's memory, 16 in an address range that it reserved before, 12 of a thread's stack, 8 of .bss, and 4 that may run
+// code, which is not captured; says so and waits for the end of its input.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,10 +30,15 @@ int main(void)
 	char *heap = malloc(32 * MIB);
 	char *range = mmap(NULL, 64 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (!heap || range == MAP_FAILED || mprotect(range, 4 * MIB, PROT_READ | PROT_WRITE))
+	char *code =
+		mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (!heap || range == MAP_FAILED || code == MAP_FAILED ||
+	    mprotect(range, 16 * MIB, PROT_READ | PROT_WRITE))
 		return 1;
+	memset(code, 1, 4 * MIB);
 	memset(heap, 1, 32 * MIB);
-	memset(range, 1, 4 * MIB);
+	memset(range, 1, 16 * MIB);
 	memset(bss, 1, sizeof(bss));
 	pthread_barrier_init(&touched, NULL, 2);
 	pthread_attr_init(&attributes);
