@@ -1,7 +1,6 @@
 #include "allocator/capture.h"
 #include "allocator/core.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,8 +12,8 @@ struct tm_capture {
 	uint64_t missed; // the rest: what could have been captured
 };
 
-// Reads /proc/self/smaps: the kernel visits every page table of the process for that, 5 ms or so for each GiB of 4 KiB pages, while which
-// the program's own mmap waits. False: it cannot be read.
+// Reads /proc/self/smaps: the kernel visits every page table of the process for that, and the program's own mmap waits meanwhile.
+// False: it cannot be read.
 bool tm_capture_measure(struct tm_capture *c);
 
 #endif

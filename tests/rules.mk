@@ -12,6 +12,7 @@ UNIT_OBJECTS_test_load    := $(BUILD)/obj/sim/load.o
 UNIT_OBJECTS_test_buffer  := $(patsubst %,$(BUILD)/obj/sim/%.o,buffer near)
 UNIT_OBJECTS_test_guest_args := $(BUILD)/obj/allocator/guest_args.o
 UNIT_OBJECTS_test_heat_rate := $(BUILD)/obj/allocator/heat_rate.o
+UNIT_OBJECTS_test_mmap_reservation := $(BUILD)/obj/allocator/mmap_reservation.o
 UNIT_LIBS_test_front      := -ljemalloc
 UNIT_OBJECTS_test_profile := $(BUILD)/obj/sim/profile.o
 UNIT_LIBS_test_profile    := -linih
