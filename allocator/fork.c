@@ -68,7 +68,7 @@ static void each_frame_run(size_t g, size_t n, void (*f)(size_t g, size_t n, uin
 static void copy_readonly(size_t g, size_t n, uint32_t frame)
 {
 	while (tm_os_uffd_copy_readonly(tm.uffd_remap, tm_address(g), tm_pmem_address(frame), n << tm.shift))
-		usleep(1000); // out of memory; the kernel will find a way or a victim
+		tm_os_wait_for_memory(); // out of memory; the kernel will find a way or a victim
 }
 
 // What tiermem_pin() pins comes back to its frame, so it may be detached; a futex would be known by another name meanwhile.
@@ -106,7 +106,7 @@ static void map_frames(size_t g, size_t n, uint32_t frame)
 			tm_pmem_store(frame + (uint32_t)i, tm_address(g + i), 1);
 	}
 	while (!tm_pmem_map(tm_address(g), frame, (uint32_t)n, PROT_READ | PROT_WRITE, false))
-		usleep(1000);
+		tm_os_wait_for_memory();
 	for (size_t i = g; i < g + n; i++)
 		tm_set(i, TM_PMEM, tm.table[i].frame, tm.table[i].flags & ~(unsigned)TM_FAULTED);
 }

@@ -9,7 +9,6 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define RING 256
 
@@ -108,13 +107,13 @@ void tm_hint_restore(size_t g, bool touched)
 	if (dram) {
 		while (tm_os_mremap(slot_address(slot), tm.granule, tm.granule,
 				    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at) == MAP_FAILED)
-			usleep(1000);
+			tm_os_wait_for_memory();
 		if (tm_zone_of(g) == TM_MMAP)
 			tm_os_uffd_register(tm.uffd, at, tm.granule);
 		tm_os_uffd_wake(tm.uffd, at, tm.granule);
 	} else {
 		while (!tm_pmem_map(at, t->frame, 1, PROT_READ | PROT_WRITE, false))
-			usleep(1000);
+			tm_os_wait_for_memory();
 		tm_os_uffd_wake(tm.uffd_remap, at, tm.granule);
 	}
 	tm_set(g, dram ? TM_DRAM : TM_PMEM, t->frame, t->flags);

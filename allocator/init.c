@@ -225,7 +225,12 @@ static __attribute__((constructor)) void start(void)
 	if (!tm_uffd_init() && tm.guest)
 		tm_die("userfaultfd is denied, without which guest RAM cannot be managed; run as root or: sysctl "
 		       "vm.unprivileged_userfaultfd=1");
-	if (!tm.uffd_works)
+	if (!tm.uffd_works && tm.uffd != -EPERM)
+		tm_log("userfaultfd does not work (%s): no migration, no capture of mmap",
+		       strerror(tm.uffd < 0	    ? -tm.uffd
+				: tm.uffd_remap < 0 ? -tm.uffd_remap
+						    : ENOMEM));
+	else if (!tm.uffd_works)
 		tm_log("userfaultfd is denied: no migration, no capture of mmap; run as root or: sysctl "
 		       "vm.unprivileged_userfaultfd=1");
 	if (!tm_migrate_init())

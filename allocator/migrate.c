@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define RUN_BYTES    ((size_t)256 << 10)
 #define DETACH_BYTES ((size_t)64 << 20)
@@ -132,7 +131,7 @@ static void from_stage(size_t g, size_t n)
 		while (tm_os_mremap(stage + (i << tm.shift), tm.granule, tm.granule,
 				    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
 				    tm_address(g + i)) == MAP_FAILED)
-			usleep(1000);
+			tm_os_wait_for_memory();
 		if (tm_zone_of(g) == TM_MMAP)
 			tm_os_uffd_register(tm.uffd, tm_address(g + i), tm.granule);
 	}
@@ -235,7 +234,7 @@ size_t tm_promote(size_t g, size_t n)
 		// Out of memory is the only failure; there is no way back once somebody may have written.
 		while (tm_os_uffd_copy(tm.uffd_remap, at + (i << tm.shift), tm_pmem_address(first),
 				       k << tm.shift))
-			usleep(1000);
+			tm_os_wait_for_memory();
 	}
 	if (ok) {
 		tm_os_uffd_unregister(tm.uffd_remap, at, n << tm.shift);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -157,6 +158,16 @@ ssize_t tm_os_read_file(const char *path, char *text, size_t size)
 	text[n] = 0;
 	close(fd);
 	return n;
+}
+
+void tm_os_wait_for_memory(void)
+{
+	static atomic_uint waits;
+
+	if (++waits == 1000)
+		tm_log("the kernel has refused memory for a second (%s); parts of the program wait for it",
+		       strerror(errno));
+	usleep(1000);
 }
 
 int tm_os_high_fd(int fd)

@@ -1,0 +1,59 @@
+"""System calls that fail, one after the other (strace's fault injection): the program gets ENOMEM or does without, it does not die of it, hang,
+or find other bytes than it wrote."""
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TIERMEM = ROOT / "build/bin/tiermem"
+
+# Which call of each thread fails. The first hundred or so are the dynamic loader's, and tiermem's start; "20+": from the 20th on all.
+CALLS = [("userfaultfd", "ENOMEM", ["1"]),
+         ("memfd_create", "ENOMEM", ["1"]),
+         ("ftruncate", "ENOSPC", ["1"]),
+         ("fallocate", "ENOSPC", ["1", "1+"]),
+         ("clone3", "EAGAIN", ["1", "2", "3", "4"]),
+         ("mremap", "ENOMEM", ["1", "2", "3", "10", "50", "1+", "20+"]),
+         ("madvise", "ENOMEM", ["1", "2", "3", "5", "1+"]),
+         ("mprotect", "ENOMEM", ["20", "30"]),
+         ("munmap", "ENOMEM", ["3", "5", "12", "5+"]),
+         ("mmap", "ENOMEM", ["40", "80", "100", *map(str, range(110, 150, 4)), "200", "400", "800", "130+"])]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    binary = tmp_path_factory.mktemp("program") / "no_memory"
+    subprocess.run(["cc", "-O1", "-pthread", "-D_GNU_SOURCE", "-fno-builtin", "-w", "-o", binary,
+                    ROOT / "tests/programs/no_memory.c"], check=True)
+    return binary
+
+
+def fail(program, call, error, when):
+    return subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                           f"inject={call}:error={error}:when={when}", TIERMEM, "run", "--dram", "4M", "--pmem", "memfd:256M",
+                           "--granule", "4K", "--", program], text=True, capture_output=True, timeout=60)
+
+
+def complaint(done):
+    """Why the program is not as it should be; None: it ended well, or was not let start and somebody said so."""
+    if done.returncode == 0:
+        return None if done.stdout == "ok\n" else "its output"
+    if done.returncode in (1, 127) and not done.stdout:
+        return None if done.stderr.strip() else "no reason given"
+    if done.stderr.startswith("<jemalloc>: Cannot allocate memory for MADV_DONTNEED check"):
+        return None  # jemalloc's own, before anything else: it writes to MAP_FAILED, without tiermem too
+    return "its end"
+
+
+def test_calls_that_fail(program):
+    good = 0
+    for call, error, times in CALLS:
+        for when in times:
+            done = fail(program, call, error, when)
+            assert not complaint(done), (complaint(done), call, error, when, done.returncode, done.stdout, done.stderr)
+            good += done.returncode == 0
+    assert good > 20  # most run to their end
