@@ -20,21 +20,10 @@ static const char prologue[] =
 	"'Innodb_data_%' OR Variable_name LIKE 'Innodb_os_log_%' OR Variable_name = "
 	"'Innodb_history_list_length'\"\n"
 	"}\n"
-	/* There are more threads of the server than vCPUs for it, and it has locks that others spin for. A thread that loses its vCPU with one of
-	   them in hand kept six vCPUs spinning for the scheduler's slice, 20 ms with 8 vCPUs: one phase in six or so, 2 % of it. So slices are short. */
-	"short_slices() { # the first two: Linux before 6.6\n"
-	"\tmount -t debugfs none /sys/kernel/debug || fail 'the guest has no debugfs'\n"
-	"\tfor key in latency_ns min_granularity_ns base_slice_ns; do\n"
-	"\t\t[ ! -e /sys/kernel/debug/sched/$key ] || { echo 500000 >/sys/kernel/debug/sched/$key && "
-	"slice=$key; }\n"
-	"\tdone\n"
-	"\t[ \"$slice\" ] || fail 'the guest has no slices of the scheduler to set'\n"
-	"}\n"
 	/* Old row versions are purged between phases, not in them: the server wakes purge once a second, and a phase of a second would have it
 	   for a part of that, by chance (3,360 or 3,010 transactions of the same VM). A snapshot that somebody holds, as backups do, defers it. */
 	"hold_snapshot() {\n"
-	"\t{ echo 'START TRANSACTION WITH CONSISTENT SNAPSHOT;'; exec sleep 1000000; } | mariadb "
-	"--unbuffered >/dev/null 2>&1 &\n"
+	"\t{ echo 'START TRANSACTION WITH CONSISTENT SNAPSHOT;'; exec sleep 1000000; } | mariadb --unbuffered >/dev/null 2>&1 &\n"
 	"\tholder=$!\n"
 	"}\n"
 	"load() { # PHASE TEST THREADS DISTRIBUTION TRANSACTIONS [SECONDS]; PHASE may be empty: nothing is "
@@ -123,11 +112,10 @@ void mysql_script(struct text *out, const struct plan *p, const struct vm *vm)
 	text_add(out, "client_cpus=%s tables=%lld rows=%lld seed=%lld\nmkdir -p /tm/out\n\n%s%s",
 		 s->client_cpus, (long long)s->tables, (long long)p->rows[vm->database - s->databases],
 		 (long long)(vm->seed ? vm->seed : 1), guest_functions, prologue);
-	text_add(out,
-		 "short_slices\n{ uname -r; mariadbd --version; sysbench --version; } >/tm/out/versions.txt\n"
-		 "send text versions /tm/out/versions.txt\n\n"
-		 "mount -t ext4 -o noatime /dev/vda /var/lib/mysql || fail 'cannot mount the database'\n"
-		 "install -d -o mysql -g mysql /run/mysqld\n");
+	text_add(out, "{ uname -r; mariadbd --version; sysbench --version; } >/tm/out/versions.txt\n"
+		      "send text versions /tm/out/versions.txt\n\n"
+		      "mount -t ext4 -o noatime /dev/vda /var/lib/mysql || fail 'cannot mount the database'\n"
+		      "install -d -o mysql -g mysql /run/mysqld\n");
 	text_add(out,
 		 "taskset -c %s mariadbd --defaults-file=/tm/mariadb.cnf --innodb-buffer-pool-size=%lld "
 		 ">/tm/out/server.log 2>&1 &\nserver=$!\n",
