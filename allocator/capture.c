@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define STACKS	 1024 // threads beyond that: their stacks count as missed
@@ -16,11 +14,11 @@ static uintptr_t pointers[STACKS]; // stack pointers of threads
 static unsigned n_pointers;
 
 // The stack pointer of a sleeping thread, the last field but one of /proc/self/task/TID/syscall. 0: it runs, or is gone.
-static uintptr_t stack_pointer(const char *tid)
+static uintptr_t stack_pointer(int tid)
 {
 	char path[64], text[256], *at;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%.20s/syscall", tid);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
 	if (tm_os_read_file(path, text, sizeof(text)) <= 0 || !strncmp(text, "running", 7) ||
 	    !(at = strrchr(text, ' ')))
 		return 0;
@@ -29,40 +27,16 @@ static uintptr_t stack_pointer(const char *tid)
 	return at ? strtoull(at, NULL, 16) : 0;
 }
 
-// Not opendir: it allocates.
-static void find_stacks(void)
+static void find_stack(int tid)
 {
-	struct entry {
-		uint64_t inode;
-		int64_t next;
-		uint16_t size;
-		uint8_t type;
-		char name[];
-	};
-	char buffer[4096] __attribute__((aligned(8)));
-	int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct timespec pause = {0, 1000000};
-	long n;
+	uintptr_t at = tid == tm_os_thread_id() ? (uintptr_t)__builtin_frame_address(0) : stack_pointer(tid);
 
-	n_pointers = 0;
-	while (fd >= 0 &&
-	       (n = tm_os_syscall(SYS_getdents64, fd, (long)buffer, sizeof(buffer), 0, 0, 0)) > 0) {
-		for (long at = 0; at < n && n_pointers < STACKS;) {
-			const struct entry *e = (const struct entry *)(buffer + at);
-			at += e->size;
-			if (e->name[0] == '.')
-				continue;
-			if (atoi(e->name) == tm_os_thread_id()) {
-				pointers[n_pointers++] = (uintptr_t)__builtin_frame_address(0);
-				continue;
-			}
-			for (int i = 0; i < ATTEMPTS && !(pointers[n_pointers] = stack_pointer(e->name)); i++)
-				nanosleep(&pause, NULL);
-			n_pointers += pointers[n_pointers] != 0;
-		}
+	for (int i = 1; i < ATTEMPTS && !at; i++) {
+		usleep(1000);
+		at = stack_pointer(tid);
 	}
-	if (fd >= 0)
-		close(fd);
+	if (at && n_pointers < STACKS)
+		pointers[n_pointers++] = at;
 }
 
 struct mapping {
@@ -131,7 +105,8 @@ bool tm_capture_measure(struct tm_capture *c)
 	*c = (struct tm_capture){0};
 	if (fd < 0)
 		return false;
-	find_stacks();
+	n_pointers = 0;
+	tm_os_each_number("/proc/self/task", find_stack);
 	while ((n = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
 		char *line = text, *end;
 		text[kept += (size_t)n] = 0;

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FDS	65536 // descriptors beyond are asked for their flags at every call
@@ -56,34 +55,6 @@ void tm_io_duplicated(int fd, int from)
 		tm_io_opened(fd, tm_io_known(from) ? O_DIRECT : 0);
 }
 
-// Calls with each open descriptor. No malloc: not opendir().
-static void each_fd(void (*visit)(int fd))
-{
-	struct entry {
-		uint64_t inode, offset;
-		unsigned short length;
-		unsigned char type;
-		char name[];
-	};
-	static char buffer[4096] __attribute__((aligned(8)));
-	int dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	long n;
-
-	if (dir < 0)
-		return;
-	while ((n = syscall(SYS_getdents64, dir, buffer, sizeof(buffer))) > 0) {
-		for (long at = 0; at < n; at += ((struct entry *)(void *)(buffer + at))->length) {
-			const struct entry *e = (struct entry *)(void *)(buffer + at);
-			int fd = 0;
-			for (const char *c = e->name; *c >= '0' && *c <= '9'; c++)
-				fd = fd * 10 + *c - '0';
-			if (e->name[0] != '.' && fd != dir)
-				visit(fd);
-		}
-	}
-	close(dir);
-}
-
 static void look_at(int fd)
 {
 	char path[64], target[64];
@@ -99,7 +70,7 @@ static void look_at(int fd)
 
 void tm_io_init(void)
 {
-	each_fd(look_at);
+	tm_os_each_number("/proc/self/fd", look_at);
 }
 
 void tm_io_scan(uint64_t now)
@@ -109,7 +80,7 @@ void tm_io_scan(uint64_t now)
 	if (now < next || !tm.uffd_works || tm_io_refusal)
 		return;
 	next = now + SCAN_NS;
-	each_fd(look_at);
+	tm_os_each_number("/proc/self/fd", look_at);
 }
 
 // Waits until nothing of [from, to) is on its way. tm_lock held, but given up in between.

@@ -222,17 +222,15 @@ static __attribute__((constructor)) void start(void)
 		tm_arenas_private(true);
 	if (!tm_pmem.alias && !tm_pmem_alias(why, sizeof(why)))
 		tm_die("%s", why);
-	if (!tm_uffd_init() && tm.guest)
-		tm_die("userfaultfd is denied, without which guest RAM cannot be managed; run as root or: sysctl "
-		       "vm.unprivileged_userfaultfd=1");
-	if (!tm.uffd_works && tm.uffd != -EPERM)
-		tm_log("userfaultfd does not work (%s): no migration, no capture of mmap",
-		       strerror(tm.uffd < 0	    ? -tm.uffd
-				: tm.uffd_remap < 0 ? -tm.uffd_remap
-						    : ENOMEM));
-	else if (!tm.uffd_works)
-		tm_log("userfaultfd is denied: no migration, no capture of mmap; run as root or: sysctl "
-		       "vm.unprivileged_userfaultfd=1");
+	if (!tm_uffd_init()) {
+		const char *what = tm.guest ? "guest RAM cannot be managed" : "no migration, no capture of mmap";
+		int error = tm.uffd < 0 ? -tm.uffd : tm.uffd_remap < 0 ? -tm.uffd_remap : ENOMEM;
+		void (*say)(const char *, ...) = tm.guest ? tm_die : tm_log;
+		if (error == EPERM)
+			say("userfaultfd is denied: %s; run as root or: sysctl vm.unprivileged_userfaultfd=1", what);
+		else
+			say("userfaultfd does not work (%s): %s", strerror(error), what);
+	}
 	if (!tm_migrate_init())
 		tm_die("no address space for migration");
 	tm_io_init();

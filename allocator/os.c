@@ -1,12 +1,14 @@
 // The operating system, behind os.h: raw system calls only, no malloc.
 #include "allocator/os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -158,6 +160,24 @@ ssize_t tm_os_read_file(const char *path, char *text, size_t size)
 	text[n] = 0;
 	close(fd);
 	return n;
+}
+
+void tm_os_each_number(const char *directory, void (*visit)(int number))
+{
+	char buffer[4096] __attribute__((aligned(8)));
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long n;
+
+	if (fd < 0)
+		return;
+	while ((n = tm_os_syscall(SYS_getdents64, fd, (long)buffer, sizeof(buffer), 0, 0, 0)) > 0) {
+		for (long at = 0; at < n; at += ((struct dirent64 *)(void *)(buffer + at))->d_reclen) {
+			const char *name = ((struct dirent64 *)(void *)(buffer + at))->d_name;
+			if (*name >= '0' && *name <= '9')
+				visit(atoi(name));
+		}
+	}
+	close(fd);
 }
 
 void tm_os_wait_for_memory(void)

@@ -16,16 +16,6 @@ TIERMEM = ROOT / "build/bin/tiermem"
 MB = 1 << 20
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory):
-    """Builds tests/programs/*.c; the programs know nothing of tiermem."""
-    where = tmp_path_factory.mktemp("programs")
-    for source in (ROOT / "tests/programs").glob("*.c"):
-        subprocess.run(["cc", "-O1", "-g", "-pthread", "-D_GNU_SOURCE", "-fno-builtin", "-w", "-o", where / source.stem,
-                        source], check=True)
-    return where
-
-
 def run(options, command, timeout=60, env=None, **more):
     return subprocess.run([TIERMEM, "run", *options, "--", *command], text=True, capture_output=True, timeout=timeout,
                           env={**os.environ, **(env or {})}, **more)

@@ -5,13 +5,10 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-TIERMEM = ROOT / "build/bin/tiermem"
-MB = 1 << 20
+from test_allocator import MB, TIERMEM
 
 PYTHON = """
 m = {}
@@ -54,17 +51,9 @@ def stats_of(pid, *options):
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="session")
-def kinds(tmp_path_factory):
-    program = tmp_path_factory.mktemp("programs") / "memory_kinds"
-    subprocess.run(["cc", "-O1", "-pthread", "-D_GNU_SOURCE", "-fno-builtin", "-o", program,
-                    ROOT / "tests/programs/memory_kinds.c"], check=True)
-    return program
-
-
-def test_kinds_of_memory(kinds):
+def test_kinds_of_memory(programs):
     """Stacks and .bss aside, memory that is not captured is told; it costs, so only on request."""
-    child = subprocess.Popen([TIERMEM, "run", "--dram", "8M", "--granule", "4K", "--", kinds],
+    child = subprocess.Popen([TIERMEM, "run", "--dram", "8M", "--granule", "4K", "--", programs / "memory_kinds"],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout.readline() == "ready\n"

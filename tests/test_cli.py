@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import simvm
-from test_allocator import (MB, ROOT, TIERMEM, check_values, cli, populate, programs, redis, stats_of)  # noqa: F401  (fixtures)
+from test_allocator import (MB, ROOT, TIERMEM, check_values, cli, populate, redis, stats_of)  # noqa: F401  (a fixture)
 
 
 def tiermem(*args, timeout=60, **more):

@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from test_allocator import MB, ROOT, TIERMEM, programs  # noqa: F401  (fixture)
+from test_allocator import MB, ROOT, TIERMEM
 
 LIBRARY = ROOT / "build/lib/libtiermem-preload.so"
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith("TIERMEM_")}

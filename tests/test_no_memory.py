@@ -2,12 +2,10 @@
 or find other bytes than it wrote."""
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-TIERMEM = ROOT / "build/bin/tiermem"
+from test_allocator import TIERMEM
 
 # Which call of each thread fails. The first hundred or so are the dynamic loader's, and tiermem's start; "20+": from the 20th on all.
 CALLS = [("userfaultfd", "ENOMEM", ["1"]),
@@ -23,15 +21,12 @@ CALLS = [("userfaultfd", "ENOMEM", ["1"]),
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def program(programs):
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
     if subprocess.run(["strace", "-f", "-o", "/dev/null", "true"], capture_output=True).returncode:
         pytest.skip("strace cannot trace here")
-    binary = tmp_path_factory.mktemp("program") / "no_memory"
-    subprocess.run(["cc", "-O1", "-pthread", "-D_GNU_SOURCE", "-fno-builtin", "-w", "-o", binary,
-                    ROOT / "tests/programs/no_memory.c"], check=True)
-    return binary
+    return programs / "no_memory"
 
 
 def fail(program, call, error, when):

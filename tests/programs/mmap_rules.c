@@ -1,5 +1,4 @@
 // What a program may expect of private anonymous memory, captured or not. Prints the first rule that does not hold.
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,43 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "rules.h"
+
 #define SIZE ((size_t)8 << 20)
-#define PAGE ((size_t)4096)
-
-static sigjmp_buf back;
-
-static void on_fault(int sig)
-{
-	siglongjmp(back, 1);
-}
-
-static void rule(int holds, const char *text)
-{
-	if (!holds) {
-		printf("broken: %s\n", text);
-		exit(1);
-	}
-}
-
-static int is_all(const char *p, char value, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] != value)
-			return 0;
-	}
-	return 1;
-}
-
-static int faults(volatile char *p, int write)
-{
-	if (sigsetjmp(back, 1))
-		return 1;
-	if (write)
-		*p = 1;
-	else
-		(void)*p;
-	return 0;
-}
 
 static char *map(size_t size)
 {

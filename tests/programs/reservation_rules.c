@@ -1,6 +1,5 @@
 // What a program expects of an address range that it reserves and makes usable piece by piece, as Java and V8 do. "ok", or the rule that is
 // broken.
-#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,42 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE ((size_t)4096)
+#include "rules.h"
+
 #define SIZE ((size_t)64 << 20)
-
-static sigjmp_buf back;
-
-static void on_fault(int unused)
-{
-	siglongjmp(back, 1);
-}
-
-static int faults(volatile char *at, int write)
-{
-	if (sigsetjmp(back, 1))
-		return 1;
-	if (write)
-		*at = 1;
-	else
-		(void)*at;
-	return 0;
-}
-
-static void rule(int holds, const char *what)
-{
-	if (holds)
-		return;
-	printf("broken: %s\n", what);
-	exit(1);
-}
-
-static int is_all(const char *p, char c, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (p[i] != c)
-			return 0;
-	return 1;
-}
 
 static char *reserve(void *hint, size_t size)
 {
