@@ -104,6 +104,19 @@ def test_other_users_are_refused(redis):
         assert done.returncode == 1 and "does not answer; is it yours" in done.stderr
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="changing the user needs root")
+def test_a_daemon_that_gives_up_root_still_answers_root():
+    """As memcached -u and mariadbd --user do: its control socket is where root's are."""
+    code = "import os, sys\nos.setgid(65534); os.setuid(65534)\nprint('ready', flush=True); sys.stdin.readline()"
+    with subprocess.Popen([TIERMEM, "run", "--dram", "8M", "--", "/usr/bin/python3", "-S", "-c", code], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == "ready\n"
+        stats = json.loads(tiermem("stats", child.pid, "--json").stdout)
+        assert stats["pid"] == child.pid
+        assert quota(child, "4M")["dram_quota_bytes"] == 4 << 20
+        child.communicate("\n", timeout=30)
+
+
 def test_a_process_without_descriptors_does_not_spin():
     """Nobody can be let in; who waits at the door is let in when there is a descriptor again."""
     code = "import os, resource, sys\nresource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\nfds = []\n" \

@@ -19,7 +19,7 @@ const char *cli_why(void)
 	return why;
 }
 
-// Connects to a process; -1: it has no control socket, or not for us.
+// Connects to a process that was started by OWNER; -1: it has no control socket, or not for us.
 static int reach(pid_t pid, uid_t owner, int patience_s)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -56,6 +56,8 @@ json_t *cli_ask(pid_t pid, const char *request, int patience_s, const char **raw
 	// A client that was slow to send has been hung up on: once more.
 	for (int tries = 0; tries < 3 && !used; tries++) {
 		int fd = reach(pid, st.st_uid, patience_s);
+		if (fd < 0 && st.st_uid != geteuid()) // a daemon that was started by us and has changed its user since
+			fd = reach(pid, geteuid(), patience_s);
 		if (fd < 0)
 			break;
 		send(fd, line, (size_t)length, MSG_NOSIGNAL);
