@@ -115,7 +115,7 @@ void report_mysql(const struct report *r)
 {
 	header(r);
 	shared(r);
-	report_throughput(r, "Throughput, transactions/s (ratio to baseline; * below the paper's bound)");
+	report_throughput(r, "Throughput, transactions/s (ratio to baseline; * below its bound)");
 	report_metric(r, "p95 latency, ms", "latency_p95", 1, 2, NAN);
 	report_metric(r, "p99 latency, ms", "latency_p99", 1, 2, NAN);
 	report_metric(r, "Reads that the buffer pool answered, %", "pool_hits", 100, 2, NAN);

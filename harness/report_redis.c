@@ -67,7 +67,7 @@ static void tiers(const struct report *r)
 void report_redis(const struct report *r)
 {
 	header(r);
-	report_throughput(r, "Throughput, operations/s (ratio to baseline; * below the paper's bound)");
+	report_throughput(r, "Throughput, operations/s (ratio to baseline; * below its bound)");
 	report_metric(r, "p99 latency, ms", "latency_p99", 1, 3, NAN);
 	server_busy(r);
 	report_metric(r, "LLC misses that went to PMEM, % (all vCPUs)", "llc_pmem_share", 100, 1, NAN);

@@ -307,7 +307,7 @@ void report_bounds(const struct report *r)
 				continue;
 			seen[n++] = f->bound;
 			if (!all++)
-				report_title("The paper's bounds");
+				report_title("The bounds");
 			held += one_bound(r, r->configs[c], f->bound);
 		}
 	}

@@ -49,7 +49,7 @@ void report_spread(const struct report *r);
 /* VMs that did not end well. */
 void report_failures(const struct report *r);
 
-/* Which of the paper's bounds hold: a line for each bound of each config, over the phases that have it. */
+/* Which bounds hold: a line for each bound of each config, over the phases that have it. */
 void report_bounds(const struct report *r);
 
 #endif

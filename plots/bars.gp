@@ -1,4 +1,4 @@
-# Bars by phase and config, normalised to the baseline, with the paper's bounds: figures 3 and 4 load this.
+# Bars by phase and config, normalised to the baseline, with the bounds: figures 3 and 4 load this.
 # tmbench figure N sets: format (svg|png), data, out, bars, labels, repeats, bounded (any bound drawn), subtitle, ceiling, plots (this
 # folder); the figure's own script sets heading and unit.
 if (format eq 'png') {
@@ -25,7 +25,8 @@ center(phase, bar) = phase * slots + bar + 1
 
 set xrange [0.2:phases * slots]
 set yrange [0:ceiling]
-set ytics (ceiling > 2 ? 0.5 : 0.1) format '%.1f' nomirror
+step = ceiling > 2 ? 0.5 : 0.1          # in parentheses it would be a list of one tic
+set ytics step format '%.1f' nomirror
 set xtics nomirror scale 0
 set xtics ()
 do for [p = 0:phases - 1] {
@@ -53,6 +54,6 @@ plot for [b = 1:bars] data using (center($0, b - 1)):(column(column_of(b))) with
 		with vectors nohead linewidth 1.5 linecolor rgb '#222222' notitle, \
 	for [b = 1:bars] data using (center($0, b - 1) - 0.5):(column(column_of(b) + 3)):(1):(0) \
 		with vectors nohead linewidth 3 linecolor rgb '#c0392b' notitle, \
-	NaN with lines linewidth 3 linecolor rgb '#c0392b' title (bounded ? "paper's bound" : ''), \
+	NaN with lines linewidth 3 linecolor rgb '#c0392b' title (bounded ? "bound" : ''), \
 	for [b = 1:bars] data using (center($0, b - 1)):(0.035):(sprintf('%.2f', column(column_of(b)))) \
 		with labels font ',9' textcolor rgb ink[(b - 1) % 6 + 1] notitle

@@ -53,7 +53,8 @@ CLOCK = "clocksource=hpet tsc=unstable"
 
 
 def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus=2, pmem_mib=0, cpu="max,-tsc,-erms,-fsrm", append=CLOCK,
-        seed=1, plugin="", preload=True, qemu=(), environment=None, timeout=240, program=QEMU, prefix=(), memory="512M"):
+        seed=1, plugin="", preload=True, qemu=(), environment=None, timeout=240, program=QEMU, prefix=(), memory="512M",
+        profile=PROFILE):
     """Boots a guest that runs script with /bin/sh; returns a Guest. extra: more programs, {name: path}; program: the QEMU; prefix: what
     starts it (tiermem run); plugin=None, preload=False: without the simulator."""
     files = {"tm": (0o40755, b""), "tm/bin": (0o40755, b""), "tm/lib": (0o40755, b""), "tm/run": (0o100755, script.encode())}
@@ -78,7 +79,7 @@ def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus
         args += ["-object", f"memory-backend-ram,id=pmem0,size={pmem_mib}M", "-device", "nvdimm,memdev=pmem0,id=nv1"]
         plugin = ",pmem=pmem0" + plugin
     if plugin is not None:
-        args += ["-plugin", f"{SIM},profile={PROFILE},stats={folder}/stats.json{plugin}"]
+        args += ["-plugin", f"{SIM},profile={profile},stats={folder}/stats.json{plugin}"]
     args += qemu
     env = dict(os.environ, **(environment or {}), **({"LD_PRELOAD": str(SIM)} if preload else {}))
     done = subprocess.run(args, env=env, capture_output=True, text=True, timeout=timeout)

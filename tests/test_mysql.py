@@ -189,7 +189,7 @@ def test_figure(tiered, tmp_path):
     r = tmbench("figure", "4", "--db", tiered, "--out", tmp_path)
     assert r.returncode == 0, r.stderr
     svg = (tmp_path / "figure4.svg").read_text()
-    assert "small-ro" in svg and "underneath" in svg and "paper" in svg and "transactions/s" in svg
+    assert "small-ro" in svg and "underneath" in svg and "bound" in svg and "transactions/s" in svg
     assert (tmp_path / "figure4.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -366,7 +366,7 @@ def test_figure(bench):
     assert r.returncode == 0, r.stderr
     svg, png = (bench.tree / f"results/figures/figure3.{e}" for e in ("svg", "png"))
     text = svg.read_text()
-    assert "gauss100" in text and "simulated time" in text and "scale 1/64" in text and "paper" in text
+    assert "gauss100" in text and "simulated time" in text and "scale 1/64" in text and "bound" in text
     assert png.read_bytes().startswith(b"\x89PNG")
     one_line(bench("figure", "5"), "there are: 1 2 3 4")
     one_line(bench("figure", "4"), "no run of kind mysql-underneath")

@@ -101,6 +101,24 @@ def test_latencies_and_one_core_are_the_profiles(guest):
             assert two == pytest.approx(2 * one, rel=0.05), op
 
 
+@pytest.mark.parametrize("name", ["optane-200", "cxl-asic", "cxl-fpga", "numa-remote", "dram-only"])
+def test_the_other_profiles_in_a_guest(name, tmp_path):
+    """What a program measures of either tier is what the profile says, and the link's latency."""
+    script = "tmmark model on\n" + "".join(f"tmprobe --format csv --threads 1 --region 16M --test latency,bandwidth {m} >/tmp/f || exit 1\n"
+                                           "cat /tmp/f >/dev/ttyS1\n" for m in ("--path /dev/dax1.0", "--dram"))
+    guest = simvm.run(tmp_path, script, programs=PROGRAMS, pmem_mib=32, profile=simvm.ROOT / f"sim/profiles/{name}.conf")
+    got, settings = figures(guest), guest.events[0]["settings"]
+    assert guest.events[0]["profile"] == name
+    for table, tier in (1, "pmem"), (2, "dram"):
+        link = settings[f"{tier}_remote_ns"]
+        random = settings[f"{tier}_random_ns"]
+        for op, key in ("read-random", "random_ns"), ("read-sequential", "sequential_ns"), ("ntstore", "nt_ns"), ("clwb", "clwb_ns"):
+            assert got[table, "latency", op, 1, 0] == pytest.approx(settings[f"{tier}_{key}"] + link, rel=0.10), (tier, op)
+        for op, key in ("read", "core_read_gbps"), ("ntstore", "core_write_gbps"), ("clwb", "core_clwb_gbps"):
+            want = settings[f"{tier}_{key}"] * random / (random + link)  # as many lines in flight, each for longer
+            assert got[table, "bandwidth", op, 1, 0] == pytest.approx(want, rel=0.05), (tier, op)
+
+
 def test_latency_by_working_set_has_the_caches_steps(guest):
     settings = guest.events[0]["settings"]
     got = figures(guest)
