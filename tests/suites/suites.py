@@ -9,6 +9,7 @@ A suite whose package is not installed is a skip, and says so.
 import argparse
 import configparser
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -119,7 +120,47 @@ def pgbench(suite, launch, where, short, left):
     return results
 
 
-SUITES = {"cpython": cpython, "stress-ng": stress_ng, "redis-benchmark": redis_benchmark, "pgbench": pgbench}
+def sysbench(suite, launch, where, short, left):
+    """A MariaDB server of its own, as root: O_DIRECT and io_uring while its pool migrates. What sysbench did must be whole at the end."""
+    data, socket = where / "data", where / "s"
+    run = lambda *command: call(list(map(str, command)), left(), where, out=where / "log") == 0  # noqa: E731
+    results = {"install": run("mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db",
+                              "--auth-root-authentication-method=normal")}
+    with open(where / "log", "ab") as log:
+        server = subprocess.Popen(launch("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={socket}", "--skip-networking",
+                                         "--innodb-buffer-pool-size=48M", "--innodb-flush-method=O_DIRECT"), stdout=log, stderr=log,
+                                  env={**os.environ, **launch.env})
+    tables = ["--db-driver=mysql", f"--mysql-socket={socket}", "--mysql-user=root", "--mysql-db=sb", "--tables=4",
+              f"--table-size={5000 if short else 50000}"]
+    sql = ["mariadb", "--no-defaults", f"--socket={socket}", "--user=root", "-N", "-B"]
+    try:
+        until = time.monotonic() + 60
+        while not socket.exists() and server.poll() is None and time.monotonic() < until:
+            time.sleep(0.1)
+        results["create"] = run(*sql, "-e", "create database sb")
+        results["prepare"] = run("sysbench", *tables, "oltp_read_write", "prepare")
+        for script in suite["scripts"].split():
+            results[script] = run("sysbench", *tables, "--threads=8", "--time=0", f"--events={200 if short else 4000}", script, "run")
+        check = subprocess.run([*sql, "sb", "-e", "check table sbtest1, sbtest2, sbtest3, sbtest4 extended"], text=True, capture_output=True)
+        results["tables"] = [line.split("\t")[-1] for line in check.stdout.splitlines()] == ["OK"] * 4
+    finally:
+        server.terminate()
+        results["stop"] = server.wait() == 0
+    return results
+
+
+def mtr(suite, launch, where, short, left):
+    """MariaDB's own tests, by their names in the log: {test: passed}. The client, the servers and mtr itself are managed."""
+    folder = Path("/usr/share/mysql/mysql-test")
+    call(launch("perl", folder / "mysql-test-run.pl", "--force", "--max-test-fail=0", f"--parallel={os.cpu_count()}", "--retry=0", "--suite=main",
+                f"--do-test={suite['short' if short else 'tests']}", f"--skip-test={suite['skip']}", f"--vardir={where}/var", "--mysqld=--user=root",
+                f"--testcase-timeout={suite['minutes']}", "--nocheck-testcases"), left(), folder, launch.env, where / "log")
+    found = re.findall(r"^(main\.\S+(?: '[^']*')?)\s+(?:w\d+ )?\[ (pass|fail) ", (where / "log").read_text(errors="replace"), re.M)
+    return {name: result == "pass" for name, result in found}
+
+
+SUITES = {"cpython": cpython, "stress-ng": stress_ng, "redis-benchmark": redis_benchmark, "pgbench": pgbench,
+          "sysbench": sysbench, "mtr": mtr}
 
 
 def size(text):
