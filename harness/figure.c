@@ -182,7 +182,7 @@ int command_figure(int argc, char **argv)
 	const char *db_path = NULL, *run = "latest", *out = NULL, *config = NULL, *database = NULL, *name;
 	const struct option table[] = {
 		{"db", OPT_TEXT, &db_path, "FILE", "database (results/tiermem.db)", 0, 0},
-		{"run", OPT_TEXT, &run, "ID|latest", "which run (latest)", 0, 0},
+		{"run", OPT_TEXT, &run, "ID|latest|whole", "which run; whole: the latest with all bounds, if any (latest)", 0, 0},
 		{"out", OPT_TEXT, &out, "DIR", "where the figure goes (results/figures)", 0, 0},
 		{"config", OPT_TEXT, &config, "NAME", "heat: of this config only (each has a picture)", 0, 0},
 		{"database", OPT_TEXT, &database, "NAME", "heat: with this database only", 0, 0},
@@ -211,10 +211,12 @@ int command_figure(int argc, char **argv)
 		complain("--%s goes with figure heat only", config ? "config" : "database");
 		return EXIT_USAGE;
 	}
-	if (strcmp(run, "latest") != 0) {
+	if (!strcmp(run, "whole")) {
+		id = REPORT_WHOLE;
+	} else if (strcmp(run, "latest") != 0) {
 		id = strtoll(run, &end, 10);
 		if (end == run || *end || id <= 0) {
-			complain("--run %s: must be the number of a run, or latest", run);
+			complain("--run %s: must be the number of a run, latest or whole", run);
 			return EXIT_USAGE;
 		}
 	}

@@ -281,15 +281,19 @@ static int draw_run(sqlite3 *db, const struct report *r, const char *config, con
 
 int figure_heat(sqlite3 *db, int64_t run, const char *config, const char *database, const char *dir)
 {
-	sqlite3_stmt *st = query(db, "SELECT max(run_id) FROM vmrun v WHERE status = 'ok' AND EXISTS "
-				     "(SELECT 1 FROM heat WHERE vmrun_id = v.id)");
+	sqlite3_stmt *st =
+		query(db, "SELECT run_id FROM vmrun v WHERE status = 'ok' AND EXISTS "
+			  "(SELECT 1 FROM heat WHERE vmrun_id = v.id) "
+			  "ORDER BY iif(?1, (SELECT count(DISTINCT config) FROM bound b WHERE b.run_id = "
+			  "v.run_id), 0) DESC, run_id DESC LIMIT 1");
 	static struct report r;
 	int err;
 
 	if (!st)
 		return EXIT_FAIL;
-	if (!run && sqlite3_step(st) == SQLITE_ROW)
-		run = sqlite3_column_int64(st, 0);
+	sqlite3_bind_int(st, 1, run == REPORT_WHOLE);
+	if (run <= 0)
+		run = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
 	sqlite3_finalize(st);
 	if (!run) {
 		complain("no run in %s has heat yet; `tmbench run figure4` makes one",

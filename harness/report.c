@@ -238,9 +238,17 @@ int report_load_kind(struct report *r, sqlite3 *db, int64_t id, const char *kind
 {
 	sqlite3_stmt *st;
 
-	if (!id && sqlite3_prepare_v2(db, "SELECT max(id) FROM run WHERE kind = ?1 AND id NOT IN "
-				     "(SELECT run_id FROM run_parameter WHERE name = 'dram_budget')", -1, &st, NULL) == SQLITE_OK) {
+	static const char newest[] =
+		"SELECT id FROM run WHERE kind = ?1 "
+		"AND id NOT IN (SELECT run_id FROM run_parameter WHERE name = 'dram_budget') "
+		"ORDER BY iif(?2 AND status = 'ok', "
+		"(SELECT count(DISTINCT config) FROM bound WHERE run_id = id), 0) DESC, id DESC LIMIT 1";
+	bool whole = id == REPORT_WHOLE;
+
+	if (id <= 0 && sqlite3_prepare_v2(db, newest, -1, &st, NULL) == SQLITE_OK) {
+		id = 0;
 		sqlite3_bind_text(st, 1, kind, -1, SQLITE_STATIC);
+		sqlite3_bind_int(st, 2, whole);
 		if (sqlite3_step(st) == SQLITE_ROW)
 			id = sqlite3_column_int64(st, 0);
 		sqlite3_finalize(st);

@@ -50,7 +50,11 @@ struct report {
 /* Load a run; ID 0: the latest. 0 or EXIT_FAIL after saying why. */
 int report_load(struct report *r, sqlite3 *db, int64_t id);
 
-/* The same for a run of one kind of scenario; the latest is one of VMs that share nothing (share.h). */
+/*
+ * The same for a run of one kind of scenario. ID 0: the latest; REPORT_WHOLE: the latest of those with the most configs that have bounds,
+ * so that a quick look or a part does not take a whole run's place. Both are of VMs that share nothing (share.h).
+ */
+#define REPORT_WHOLE (-1)
 int report_load_kind(struct report *r, sqlite3 *db, int64_t id, const char *kind);
 void report_free(struct report *r);
 

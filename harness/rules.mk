@@ -29,13 +29,13 @@ bench-two-vms: all guest guest-mysql
 	@$(BUILD)/bin/tmbench prepare two-vms $(MYSQL_OPTIONS)
 	@$(BUILD)/bin/tmbench run two-vms $(MYSQL_OPTIONS) --repeat $(REPEAT) --seed $(SEED) $(BENCH_OPTIONS)
 
-## figures: draw every figure: 1 and 2 from the scenarios, 3, 4 and heat maps from the newest runs in results/tiermem.db (running what is missing)
+## figures: draw every figure: 1 and 2 from the scenarios, 3, 4 and heat maps from the newest whole runs in results/tiermem.db (running what is missing)
 .PHONY: figures
 figures: $(BUILD)/bin/tmbench
 	@$(BUILD)/bin/tmbench figure 1 && $(BUILD)/bin/tmbench figure 2
-	@$(BUILD)/bin/tmbench figure 3 || $(MAKE) bench-redis
-	@$(BUILD)/bin/tmbench figure 4 || $(MAKE) bench-mysql-host
-	@$(BUILD)/bin/tmbench figure heat || $(MAKE) bench-mysql-host
+	@$(BUILD)/bin/tmbench figure 3 --run whole || $(MAKE) bench-redis
+	@$(BUILD)/bin/tmbench figure 4 --run whole || $(MAKE) bench-mysql-host
+	@$(BUILD)/bin/tmbench figure heat --run whole || $(MAKE) bench-mysql-host
 
 ## report: print the latest recorded run again
 .PHONY: report

@@ -372,6 +372,16 @@ def test_figure(bench):
     one_line(bench("figure", "4"), "no run of kind mysql-underneath")
 
 
+def test_a_quick_look_does_not_take_a_whole_runs_place(bench):
+    assert bench.run("--no-llc-sensitivity").returncode == 0
+    assert bench.run("--no-llc-sensitivity", "--config", "baseline,4g").returncode == 0
+    assert bench.run("--no-llc-sensitivity", "--scale", "512").returncode == 0
+    svg = bench.tree / "results/figures/figure3.svg"
+    for which, run in ("whole", 1), ("latest", 3), ("2", 2):
+        assert bench("figure", "3", "--run", which).returncode == 0
+        assert f"run {run}" in svg.read_text()
+
+
 def test_list(bench):
     r = bench("list")
     assert r.returncode == 0 and "figure3" in r.stdout and "no runs yet" in r.stdout
