@@ -41,8 +41,9 @@ static void find_stack(int tid)
 
 struct mapping {
 	uintptr_t start, end;
-	bool file, anonymous; // anonymous: private, without a file
-	bool writable, stack;
+	bool anonymous; // private, without a file
+	bool data, stack; // data: of a file's mappings in a row one is writable (a program may protect the last page of its .data)
+	unsigned long long inode;
 	uint64_t bytes; // resident, private and anonymous
 };
 
@@ -67,7 +68,7 @@ static void count(struct tm_capture *c, const struct mapping *m, const struct ma
 		return;
 	if (is_stack(m))
 		c->stacks += m->bytes;
-	else if (before->file && before->writable && before->end == m->start)
+	else if (before->data && before->end == m->start)
 		c->bss += m->bytes;
 	else
 		c->missed += m->bytes;
@@ -85,9 +86,10 @@ static void take(struct tm_capture *c, struct mapping *m, struct mapping *before
 		*before = *m;
 		*m = (struct mapping){.start = start,
 				      .end = end,
-				      .file = inode != 0,
+				      .inode = inode,
 				      .anonymous = inode == 0 && access[3] == 'p',
-				      .writable = access[1] == 'w',
+				      .data = inode && (access[1] == 'w' || (before->data && before->end == start &&
+									     before->inode == inode)),
 				      .stack = !strncmp(line + name, "[stack", 6)};
 	} else if (sscanf(line, "Anonymous: %llu kB", &kib) == 1) {
 		m->bytes = kib << 10;
