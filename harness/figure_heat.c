@@ -281,20 +281,14 @@ static int draw_run(sqlite3 *db, const struct report *r, const char *config, con
 
 int figure_heat(sqlite3 *db, int64_t run, const char *config, const char *database, const char *dir)
 {
-	sqlite3_stmt *st =
-		query(db, "SELECT run_id FROM vmrun v WHERE status = 'ok' AND EXISTS "
-			  "(SELECT 1 FROM heat WHERE vmrun_id = v.id) "
-			  "ORDER BY iif(?1, (SELECT count(DISTINCT config) FROM bound b WHERE b.run_id = "
-			  "v.run_id), 0) DESC, run_id DESC LIMIT 1");
 	static struct report r;
 	int err;
 
-	if (!st)
-		return EXIT_FAIL;
-	sqlite3_bind_int(st, 1, run == REPORT_WHOLE);
 	if (run <= 0)
-		run = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
-	sqlite3_finalize(st);
+		run = report_newest(db,
+				    "EXISTS (SELECT 1 FROM vmrun v WHERE v.run_id = run.id AND v.status = 'ok' "
+				    "AND EXISTS (SELECT 1 FROM heat WHERE vmrun_id = v.id))",
+				    run == REPORT_WHOLE);
 	if (!run) {
 		complain("no run in %s has heat yet; `tmbench run figure4` makes one",
 			 sqlite3_db_filename(db, "main"));

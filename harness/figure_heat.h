@@ -5,7 +5,8 @@
 #include "harness/report.h"
 
 /*
- * Draw DIR/heat-DATABASE-CONFIG.svg and .png of a run; RUN 0 or REPORT_WHOLE (report.h): of those that have heat; CONFIG, DATABASE: of these only, if not NULL.
+ * Draw DIR/heat-DATABASE-CONFIG.svg and .png of a run; RUN 0 or REPORT_WHOLE (report.h): of those that have heat; CONFIG, DATABASE: of
+ * these only, if not NULL.
  * 0 or EXIT_FAIL after saying why.
  */
 int figure_heat(sqlite3 *db, int64_t run, const char *config, const char *database, const char *dir);

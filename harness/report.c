@@ -234,24 +234,32 @@ static int load_figures(struct report *r, sqlite3 *db)
 	return 0;
 }
 
-int report_load_kind(struct report *r, sqlite3 *db, int64_t id, const char *kind)
+int64_t report_newest(sqlite3 *db, const char *among, bool whole)
 {
+	char *sql = sqlite3_mprintf(
+		"SELECT id FROM run WHERE %s ORDER BY iif(%d AND status = 'ok', "
+		"(SELECT count(DISTINCT config) FROM bound WHERE run_id = id), 0) DESC, id DESC LIMIT 1",
+		among, whole);
 	sqlite3_stmt *st;
+	int64_t id = 0;
 
-	static const char newest[] =
-		"SELECT id FROM run WHERE kind = ?1 "
-		"AND id NOT IN (SELECT run_id FROM run_parameter WHERE name = 'dram_budget') "
-		"ORDER BY iif(?2 AND status = 'ok', "
-		"(SELECT count(DISTINCT config) FROM bound WHERE run_id = id), 0) DESC, id DESC LIMIT 1";
-	bool whole = id == REPORT_WHOLE;
-
-	if (id <= 0 && sqlite3_prepare_v2(db, newest, -1, &st, NULL) == SQLITE_OK) {
-		id = 0;
-		sqlite3_bind_text(st, 1, kind, -1, SQLITE_STATIC);
-		sqlite3_bind_int(st, 2, whole);
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) == SQLITE_OK) {
 		if (sqlite3_step(st) == SQLITE_ROW)
 			id = sqlite3_column_int64(st, 0);
 		sqlite3_finalize(st);
+	}
+	sqlite3_free(sql);
+	return id;
+}
+
+int report_load_kind(struct report *r, sqlite3 *db, int64_t id, const char *kind)
+{
+	if (id <= 0) {
+		char *among = sqlite3_mprintf("kind = %Q AND id NOT IN (SELECT run_id FROM run_parameter WHERE "
+					      "name = 'dram_budget')",
+					      kind);
+		id = report_newest(db, among, id == REPORT_WHOLE);
+		sqlite3_free(among);
 		if (!id) {
 			complain("there is no run of kind %s in %s yet; `tmbench run` makes one", kind,
 				 sqlite3_db_filename(db, "main"));

@@ -51,9 +51,12 @@ struct report {
 int report_load(struct report *r, sqlite3 *db, int64_t id);
 
 /*
- * The same for a run of one kind of scenario. ID 0: the latest; REPORT_WHOLE: the latest of those with the most configs that have bounds,
- * so that a quick look or a part does not take a whole run's place. Both are of VMs that share nothing (share.h).
+ * The newest of the runs for which AMONG, an SQL condition on table run, holds; WHOLE: of those that are ok, with the most configs that
+ * have bounds, so that a quick look or a part does not take a whole run's place. 0: there is none.
  */
+int64_t report_newest(sqlite3 *db, const char *among, bool whole);
+
+/* The same for a run of one kind of scenario; ID 0: the newest, REPORT_WHOLE: whole (report_newest), of VMs that share nothing (share.h). */
 #define REPORT_WHOLE (-1)
 int report_load_kind(struct report *r, sqlite3 *db, int64_t id, const char *kind);
 void report_free(struct report *r);

@@ -41,6 +41,13 @@ def call(command, seconds, where, env=None, out=None):
             child.wait()
 
 
+def wait_for(socket, server):
+    """Until a server has its socket, or is gone, or a minute has passed."""
+    until = time.monotonic() + 60
+    while not socket.exists() and server.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 class Launcher:
     """How a suite starts what it runs: as it is, or managed by tiermem."""
 
@@ -84,9 +91,7 @@ def redis_benchmark(suite, launch, where, short, left):
         server = subprocess.Popen(launch("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", where), stdout=log,
                                   stderr=log, env={**os.environ, **launch.env})
     try:
-        until = time.monotonic() + 30
-        while not socket.exists() and server.poll() is None and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_for(socket, server)
         n = "5000" if short else "100000"
         return {t: call(["redis-benchmark", "-s", socket, "-t", t, "-n", n, "-r", "50000", "-d", "600", "-q", "-e"], left(), where,
                         out=where / "log") == 0 and server.poll() is None for t in suite["tests"].split()[: 5 if short else None]}
@@ -139,9 +144,7 @@ def sysbench(suite, launch, where, short, left):
               f"--table-size={5000 if short else 50000}"]
     sql = ["mariadb", "--no-defaults", f"--socket={socket}", "--user=root", "-N", "-B"]
     try:
-        until = time.monotonic() + 60
-        while not socket.exists() and server.poll() is None and time.monotonic() < until:
-            time.sleep(0.1)
+        wait_for(socket, server)
         results["create"] = run(*sql, "-e", "create database sb")
         results["prepare"] = run("sysbench", *tables, "oltp_read_write", "prepare")
         for script in suite["scripts"].split():
@@ -158,7 +161,7 @@ def mtr(suite, launch, where, short, left):
     """MariaDB's own tests, by their names in the log: {test: passed}. The client, the servers and mtr itself are managed."""
     folder = Path("/usr/share/mysql/mysql-test")
     call(launch("perl", folder / "mysql-test-run.pl", "--force", "--max-test-fail=0", f"--parallel={os.cpu_count()}", "--retry=0", "--suite=main",
-                f"--do-test={suite['short' if short else 'tests']}", f"--skip-test={suite['skip']}", f"--vardir={where}/var", "--mysqld=--user=root",
+                f"--do-test={suite['short' if short else 'tests']}", f"--vardir={where}/var", "--mysqld=--user=root",
                 "--mysqld=--loose-innodb-buffer-pool-size-max=256M",
                 f"--testcase-timeout={suite['minutes']}", "--nocheck-testcases"), left(), folder, launch.env, where / "log")
     found = re.findall(r"^(main\.\S+(?: '[^']*')?)\s+(?:w\d+ )?\[ (pass|fail) ", (where / "log").read_text(errors="replace"), re.M)
