@@ -20,12 +20,14 @@
 bool tm_range_next(struct tm_range *r)
 {
 	for (r->g++; r->zone < 0 || r->g >= r->end;) {
-		if (++r->zone == TM_ZONES)
-			return false;
-		uintptr_t low = tm.base + (uintptr_t)r->zone * tm.zone_bytes;
-		uintptr_t high =
-			low + ((tm_zone_end((enum tm_zone)r->zone) - tm_zone_first((enum tm_zone)r->zone))
-			       << tm.shift);
+		size_t first, end;
+		if (r->zone < 0 || !tm_zone_span((enum tm_zone)r->zone, r->span++, &first, &end)) {
+			r->span = 0;
+			if (++r->zone == TM_ZONES)
+				return false;
+			continue;
+		}
+		uintptr_t low = (uintptr_t)tm_address(first), high = (uintptr_t)tm_address(end);
 		low = r->from > low ? r->from : low;
 		high = r->to < high ? r->to : high;
 		r->g = low < high ? tm_index(low) : 0;
@@ -126,7 +128,7 @@ static int give_back(void *p, size_t size, char *why)
 		snprintf(why, TM_WHY, "%p with %zu bytes is not memory of tiermem_alloc()", p, size);
 		return -EINVAL;
 	}
-	tm_mmap_release(p, size, false);
+	tm_mmap_release(p, size, TM_NEXT_NOTHING);
 	return 0;
 }
 

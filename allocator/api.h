@@ -11,6 +11,7 @@ struct tm_range {
 	uintptr_t from, to;
 	size_t g, end; // set by tm_range_next()
 	int zone;
+	size_t span;
 };
 static inline struct tm_range tm_range(uintptr_t addr, size_t size)
 {

@@ -40,16 +40,16 @@ bool tm_api_make_room(size_t n, size_t first, size_t end)
 		return false;
 	for (int pass = tm_policy->cold ? 0 : 1; pass < 2; pass++) {
 		for (int i = 0; i < 2; i++) {
-			size_t low = tm_zone_first(zones[i]), high = tm_zone_end(zones[i]),
-			       *at = &hand[zones[i]];
-			for (size_t left = high - low; left && too_few(n) && refused < REFUSALS;) {
-				if (*at < low || *at >= high)
-					*at = low;
-				size_t most = too_few(n), k = 0, moved;
-				while (k < most && k < left && *at + k < high &&
-				       yields(*at + k, first, end, pass))
+			size_t size = tm_zone_size(zones[i]), *at = &hand[zones[i]];
+			for (size_t left = size; left && too_few(n) && refused < REFUSALS;) {
+				if (*at >= size)
+					*at = 0;
+				size_t g = tm_zone_granule(zones[i], *at), most = too_few(n), k = 0, moved;
+				while (k < most && k < left && *at + k < size &&
+				       tm_zone_granule(zones[i], *at + k) == g + k &&
+				       yields(g + k, first, end, pass))
 					k++;
-				moved = k ? tm_demote(*at, k) : 0;
+				moved = k ? tm_demote(g, k) : 0;
 				refused = k && !moved ? refused + 1 : 0;
 				k = moved ? moved : 1;
 				*at += k;

@@ -75,6 +75,7 @@ struct tm_core {
 	size_t granule;
 	uintptr_t base; // of zone 0; zones follow each other
 	size_t zone_bytes;
+	size_t bytes; // of all zones, and of the far area if there is one (far.h)
 	struct tm_granule *table;
 	uint64_t quota; // granules, TM_UNLIMITED for none
 	uint64_t quota_bytes;
@@ -105,12 +106,12 @@ void tm_changed(void);
 // Fresh locks in a forked child.
 void tm_locks_reset(void);
 
-// Reserves the zones and the table. False: no address space.
-bool tm_granules_init(uint64_t zone_bytes);
+// Reserves the zones, the far area if that is wanted and to be had, and the table. False: no address space.
+bool tm_granules_init(uint64_t zone_bytes, bool far);
 
 static inline bool tm_ours(uintptr_t addr)
 {
-	return addr - tm.base < tm.zone_bytes * TM_ZONES;
+	return addr - tm.base < tm.bytes;
 }
 static inline size_t tm_index(uintptr_t addr)
 {
@@ -127,9 +128,16 @@ void tm_no_huge(void *addr, size_t size);
 void tm_keep_small(void);
 // Replaces what is mapped at n granules by untouched anonymous memory.
 bool tm_make_anonymous(size_t g, size_t n, int prot);
-// First granule of a zone and the first beyond what it has handed out.
+// First granule of a zone and the first beyond what it has handed out (without the far area).
 size_t tm_zone_first(enum tm_zone zone);
 size_t tm_zone_end(enum tm_zone zone);
+
+// All that a zone has handed out, for who walks it: the zone itself and, of captured mappings, used blocks of the far area. In spans, first to last:
+// [*first, *end) is the k-th; false: there are no more. By number: tm_zone_size() granules, of which tm_zone_granule() is the i-th. Numbers
+// ascend with addresses, and change when the far area does.
+bool tm_zone_span(enum tm_zone zone, size_t k, size_t *first, size_t *end);
+size_t tm_zone_size(enum tm_zone zone);
+size_t tm_zone_granule(enum tm_zone zone, size_t i);
 
 // The protection of a granule's memory, and the flags that say so.
 static inline int tm_prot(const struct tm_granule *t)

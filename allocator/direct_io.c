@@ -198,10 +198,10 @@ void tm_io_refuse(const char *why)
 	// What began before is over when no granule is on its way. Who migrates looks at tm_io_busy() under tm_lock.
 	tm_lock();
 	for (int zone = 0; zone < TM_ZONES; zone++) {
-		uintptr_t from = (uintptr_t)tm_address(tm_zone_first((enum tm_zone)zone));
-		uintptr_t to = tm.bump[zone];
-		if (to > from)
-			settle(from, to);
+		size_t first, end;
+		for (size_t k = 0; tm_zone_span((enum tm_zone)zone, k, &first, &end); k++)
+			if (end > first)
+				settle((uintptr_t)tm_address(first), (uintptr_t)tm_address(end));
 	}
 	tm_unlock();
 	tm_log("%s: device I/O that cannot be followed; nothing migrates from here on", why);

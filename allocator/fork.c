@@ -44,12 +44,14 @@ int tm_fork_thread(void)
 static void each_run(enum tm_granule_state state, void (*f)(size_t g, size_t n))
 {
 	for (int z = 0; z < TM_ZONES; z++) {
-		size_t end = tm_zone_end((enum tm_zone)z);
-		for (size_t g = tm_zone_first((enum tm_zone)z), n; g < end; g += n ? n : 1) {
-			for (n = 0; g + n < end && tm.table[g + n].state == state; n++)
-				continue;
-			if (n)
-				f(g, n);
+		size_t g, end;
+		for (size_t k = 0; tm_zone_span((enum tm_zone)z, k, &g, &end); k++) {
+			for (size_t n; g < end; g += n ? n : 1) {
+				for (n = 0; g + n < end && tm.table[g + n].state == state; n++)
+					continue;
+				if (n)
+					f(g, n);
+			}
 		}
 	}
 }

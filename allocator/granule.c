@@ -1,5 +1,6 @@
 // Zones, the granule table, and the locks of core.h.
 #include "allocator/core.h"
+#include "allocator/far.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -51,16 +52,33 @@ bool tm_make_anonymous(size_t g, size_t n, int prot)
 	return true;
 }
 
-bool tm_granules_init(uint64_t zone_bytes)
+// The table for tm.bytes of address space.
+static bool reserve_table(void)
+{
+	size_t n = (tm.bytes >> tm.shift) + 1;
+
+	tm.table = tm_os_reserve_table(n * sizeof(*tm.table));
+	tm.note = tm.table ? tm_os_reserve_table(n * sizeof(*tm.note)) : NULL;
+	if (tm.table && !tm.note)
+		tm_os_unreserve(tm.table);
+	return tm.note;
+}
+
+bool tm_granules_init(uint64_t zone_bytes, bool far)
 {
 	const size_t align = (size_t)4 << 20;
 	char *p = NULL;
 
-	for (zone_bytes &= ~(uint64_t)(align - 1); zone_bytes >= align;
-	     zone_bytes = (zone_bytes / 2) & ~(uint64_t)(align - 1)) {
-		p = tm_os_reserve(zone_bytes * TM_ZONES + align);
-		if (p)
-			break;
+	for (zone_bytes &= ~(uint64_t)(align - 1); !p && zone_bytes >= align;) {
+		tm.bytes = zone_bytes * TM_ZONES + (far ? TM_FAR_BYTES : 0);
+		p = tm_os_reserve(tm.bytes + align);
+		if (p && !reserve_table()) {
+			tm_os_unreserve(p);
+			p = NULL;
+		}
+		if (!p && !far)
+			zone_bytes = (zone_bytes / 2) & ~(uint64_t)(align - 1);
+		far = p && far;
 	}
 	if (!p)
 		return false;
@@ -74,10 +92,7 @@ bool tm_granules_init(uint64_t zone_bytes)
 	tm_no_huge((void *)tm.base, zone_bytes * TM_ZONES);
 	for (int z = 0; z < TM_ZONES; z++)
 		tm.bump[z] = tm.base + (uintptr_t)z * zone_bytes;
-	size_t n = ((zone_bytes * TM_ZONES) >> tm.shift) + 1;
-	tm.table = tm_os_reserve_table(n * sizeof(*tm.table));
-	tm.note = tm_os_reserve_table(n * sizeof(*tm.note));
-	return tm.table && tm.note;
+	return true;
 }
 
 void tm_keep_small(void)
@@ -102,7 +117,9 @@ void tm_keep_small(void)
 
 enum tm_zone tm_zone_of(size_t g)
 {
-	return (enum tm_zone)((g << tm.shift) / tm.zone_bytes);
+	size_t zone = (g << tm.shift) / tm.zone_bytes;
+
+	return zone < TM_MMAP ? (enum tm_zone)zone : TM_MMAP;
 }
 
 size_t tm_zone_first(enum tm_zone zone)
@@ -113,6 +130,33 @@ size_t tm_zone_first(enum tm_zone zone)
 size_t tm_zone_end(enum tm_zone zone)
 {
 	return tm_index(tm.bump[zone] + tm.granule - 1);
+}
+
+bool tm_zone_span(enum tm_zone zone, size_t k, size_t *first, size_t *end)
+{
+	*first = k ? 0 : tm_zone_first(zone);
+	*end = k ? 0 : tm_zone_end(zone);
+	if (!k)
+		return true;
+	if (zone != TM_MMAP || k > tm_far_used())
+		return false;
+	*first = tm_far_first(k - 1);
+	*end = *first + tm_far_block();
+	return true;
+}
+
+size_t tm_zone_size(enum tm_zone zone)
+{
+	return tm_zone_end(zone) - tm_zone_first(zone) + (zone == TM_MMAP ? tm_far_used() * tm_far_block() : 0);
+}
+
+size_t tm_zone_granule(enum tm_zone zone, size_t i)
+{
+	size_t near = tm_zone_end(zone) - tm_zone_first(zone);
+
+	if (i < near)
+		return tm_zone_first(zone) + i;
+	return tm_far_first((i - near) / tm_far_block()) + (i - near) % tm_far_block();
 }
 
 bool tm_frame_mapped(const struct tm_granule *granule)

@@ -126,7 +126,7 @@ static bool set_up(void)
 	tm.shift = (unsigned)__builtin_ctzll(tm.granule);
 	tm.quota_bytes = number(TM_OPT_DRAM);
 	tm.quota = tm.quota_bytes == TM_UNLIMITED ? TM_UNLIMITED : tm.quota_bytes >> tm.shift;
-	if (!tm_granules_init(number(TM_OPT_RESERVE)))
+	if (!tm_granules_init(number(TM_OPT_RESERVE), !tm.guest))
 		return give_up("", "cannot reserve address space; lift the limit (ulimit -v unlimited)");
 	if (!tm_pmem_open(tm.value[TM_OPT_PMEM_PATH], tm.granule, &tm_pmem, why, sizeof(why)))
 		return give_up("", why);
@@ -199,7 +199,7 @@ bool tm_init_heap(void)
 	if (!tm.managed) {
 		tm.guest = false;
 		if (tm.base) // it gave up half-way
-			tm_os_munmap((void *)tm.base, TM_ZONES * tm.zone_bytes);
+			tm_os_munmap((void *)tm.base, tm.bytes);
 		tm_malloc_zones(0, 0, 0, 0, 0);
 	}
 	errno = saved;

@@ -1,10 +1,10 @@
 #include "allocator/mmap_reservation.h"
+#include "allocator/far.h"
 
 #define RESERVATIONS 1024
 
 static struct reservation {
 	size_t g, n;
-	bool used;
 } table[RESERVATIONS];
 static size_t count;
 
@@ -20,16 +20,16 @@ bool tm_reservation_add(size_t g, size_t n)
 {
 	if (count == RESERVATIONS)
 		return false;
-	table[count++] = (struct reservation){g, n, false};
+	table[count++] = (struct reservation){g, n};
 	return true;
 }
 
-size_t tm_reservations(void)
+size_t tm_reservations_near(void)
 {
 	size_t all = 0;
 
 	for (size_t i = 0; i < count; i++)
-		all += table[i].n;
+		all += tm_far_has(table[i].g) ? 0 : table[i].n;
 	return all;
 }
 
@@ -38,31 +38,26 @@ bool tm_reservation_has(size_t g)
 	return find(g) != NULL;
 }
 
-bool tm_reservation_unused(size_t g, size_t n)
+bool tm_reservation_covers(size_t g, size_t n)
 {
 	const struct reservation *r = find(g);
 
-	return r && !r->used && n <= r->n - (g - r->g);
+	return r && n <= r->n - (g - r->g);
 }
 
-void tm_reservation_use(size_t g)
-{
-	struct reservation *r = find(g);
-
-	if (r)
-		r->used = true;
-}
-
-void tm_reservation_remove(size_t g, size_t n)
+void tm_reservation_remove(size_t g, size_t n, void (*removed)(size_t g, size_t n))
 {
 	for (size_t i = count; i-- > 0;) {
 		struct reservation r = table[i];
-		if (g >= r.g + r.n || r.g >= g + n)
+		size_t from = g > r.g ? g : r.g, to = g + n < r.g + r.n ? g + n : r.g + r.n;
+		if (from >= to)
 			continue;
 		table[i] = table[--count];
-		if (r.g < g)
-			table[count++] = (struct reservation){r.g, g - r.g, r.used};
-		if (g + n < r.g + r.n && count < RESERVATIONS)
-			table[count++] = (struct reservation){g + n, r.g + r.n - (g + n), r.used};
+		if (r.g < from)
+			table[count++] = (struct reservation){r.g, from - r.g};
+		if (to < r.g + r.n && count < RESERVATIONS)
+			table[count++] = (struct reservation){to, r.g + r.n - to};
+		if (removed)
+			removed(from, to - from);
 	}
 }

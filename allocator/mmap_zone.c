@@ -1,18 +1,20 @@
 // Captured anonymous mappings. All of the zone's memory in use is registered with tm.uffd, so that the first touch of every
-// granule (by the program or the kernel) is seen, counted and placed by the fault thread. Address space comes from a bump
-// pointer and a table of free extents. A last granule may be mapped in part: `live` says how many of its pages are.
+// granule (by the program or the kernel) is seen, counted and placed by the fault thread. A last granule may be mapped in part:
+// `live` says how many of its pages are.
 //
 // Calls that change mappings wait until no migration has the granules. A part of a granule that is unmapped or replaced
 // pins it; it is freed when the rest goes in one call.
 //
 // What the program reserves (PROT_NONE) is address space and no more. Granules of it are captured when they are made usable as a whole;
-// one that is so in part, or to run code, is TM_FOREIGN.
+// one that is so in part, or to run code, is TM_FOREIGN. Large reservations are far (far.h), where loops skip what is not used.
 #include "allocator/mmap_zone.h"
 #include "allocator/core.h"
+#include "allocator/far.h"
 #include "allocator/frames.h"
 #include "allocator/guest.h"
 #include "allocator/hint.h"
 #include "allocator/mmap_reservation.h"
+#include "allocator/mmap_space.h"
 #include "allocator/note.h"
 #include "allocator/sim_link.h"
 #include "allocator/tier_pmem.h"
@@ -21,57 +23,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define FREE_EXTENTS  1024
 #define CAPTURE_BYTES ((size_t)64 << 10)
 #define RESERVED_MOST 2 // part of the zone that reservations may have together: the rest is for mappings
 
-static struct extent {
-	size_t g, n;
-} extents[FREE_EXTENTS];
-static size_t extent_count;
-
-// Takes n granules of address space; SIZE_MAX: none.
-static size_t take_space(size_t n)
-{
-	for (size_t i = 0; i < extent_count; i++) {
-		if (extents[i].n < n)
-			continue;
-		size_t g = extents[i].g;
-		extents[i].g += n;
-		extents[i].n -= n;
-		if (!extents[i].n)
-			extents[i] = extents[--extent_count];
-		return g;
-	}
-	uintptr_t start = tm.bump[TM_MMAP], limit = tm.base + TM_ZONES * tm.zone_bytes;
-	if (n > (limit - start) >> tm.shift)
-		return SIZE_MAX;
-	tm.bump[TM_MMAP] = start + (n << tm.shift);
-	return tm_index(start);
-}
-
-// Gives address space back, joined with its neighbours. If the table is full the space is lost.
-static void give_space(size_t g, size_t n)
-{
-	for (size_t i = 0; i < extent_count;) {
-		if (extents[i].g + extents[i].n == g || g + n == extents[i].g) {
-			g = g < extents[i].g ? g : extents[i].g;
-			n += extents[i].n;
-			extents[i] = extents[--extent_count];
-			i = 0;
-		} else {
-			i++;
-		}
-	}
-	if (extent_count < FREE_EXTENTS)
-		extents[extent_count++] = (struct extent){g, n};
-}
-
 bool tm_mmap_owns(const void *addr, size_t size)
 {
-	uintptr_t start = tm.base + TM_MMAP * tm.zone_bytes;
-	return tm.managed && (uintptr_t)addr - start < tm.zone_bytes &&
-	       size <= tm.zone_bytes - ((uintptr_t)addr - start) &&
+	uintptr_t start = tm.base + TM_MMAP * tm.zone_bytes, end = tm.base + tm.bytes;
+	return tm.managed && (uintptr_t)addr - start < end - start && size <= end - (uintptr_t)addr &&
 	       (!tm.guest || tm_guest_owns((uintptr_t)addr, size));
 }
 
@@ -93,10 +51,10 @@ void *tm_mmap_new(size_t size, int prot, unsigned note)
 	size_t n = (size + tm.granule - 1) >> tm.shift;
 	tm_lock();
 	tm.advised |= (note & TM_NOTE_ADVICE) != 0;
-	size_t g = take_space(n);
+	size_t g = tm_space_take(n, false);
 	void *at = g == SIZE_MAX ? NULL : tm_address(g);
 	if (at && (!tm_make_anonymous(g, n, prot) || tm_os_uffd_register(tm.uffd, at, n << tm.shift))) {
-		give_space(g, n);
+		tm_space_give(g, n);
 		at = NULL;
 	}
 	for (size_t i = 0; at && i < n; i++) {
@@ -123,17 +81,19 @@ void *tm_mmap_capture_reservation(size_t size)
 {
 	size_t n = (size + tm.granule - 1) >> tm.shift;
 
-	if (!tm_mmap_captures() || size < CAPTURE_BYTES || size < tm.granule || size > tm.zone_bytes)
+	if (!tm_mmap_captures() || size < CAPTURE_BYTES || size < tm.granule || size > tm.bytes)
 		return NULL;
 	tm_lock();
-	size_t most = tm.zone_bytes / RESERVED_MOST >> tm.shift;
-	size_t g = tm_reservations() + n <= most ? take_space(n) : SIZE_MAX;
+	size_t g = size >= TM_FAR_BLOCK_BYTES ? tm_space_take(n, true) : SIZE_MAX;
+	if (g == SIZE_MAX && tm_reservations_near() + n <= tm.zone_bytes / RESERVED_MOST >> tm.shift)
+		g = tm_space_take(n, false);
 	void *at = g == SIZE_MAX ? NULL : tm_address(g);
 	if (at && (!tm_make_anonymous(g, n, PROT_NONE) || !tm_reservation_add(g, n))) {
-		give_space(g, n);
+		tm_space_give(g, n);
 		at = NULL;
 	}
 	if (at && size & (tm.granule - 1)) {
+		tm_far_use(g + n - 1, 1);
 		give_up(g + n - 1);
 		tm.table[g + n - 1].live = (uint16_t)(((size & (tm.granule - 1)) + TM_PAGE - 1) / TM_PAGE);
 	}
@@ -149,7 +109,7 @@ void *tm_mmap_reserve(size_t size)
 		return NULL;
 	size_t n = (size + align - 1) / align * align >> tm.shift;
 	tm_lock();
-	size_t g = take_space(n);
+	size_t g = tm_space_take(n, false);
 	void *at = g == SIZE_MAX ? NULL : tm_address(g);
 	for (size_t i = 0; at && i < n; i++)
 		tm_set(g + i, TM_FOREIGN, TM_NO_FRAME, 0);
@@ -185,7 +145,7 @@ bool tm_mmap_adopt(void *addr, size_t size)
 // without waiting counts.
 static void settle(size_t first, size_t last)
 {
-	for (size_t g = first; g <= last; g++) {
+	for (size_t g = tm_far_skip(first); g <= last; g = tm_far_skip(g + 1)) {
 		struct tm_granule *t = &tm.table[g];
 		if (t->state == TM_HINT_DRAM || t->state == TM_HINT_PMEM)
 			tm_hint_restore(g, false);
@@ -224,61 +184,61 @@ static void vacate(size_t g, enum tm_granule_state state, unsigned flags)
 	tm_set(g, state, TM_NO_FRAME, flags);
 }
 
-// Unmaps a range of which nothing has been used, without a look at every granule: Java reserves gigabytes at many addresses before it takes one.
-static bool release_unused(uintptr_t start, uintptr_t end)
+// The granules [from, to) are out of use; far ones may have been so before.
+static void give_run(size_t from, size_t to, bool foreign)
 {
-	size_t g = tm_index(start + tm.granule - 1), n = tm_index(end) - g;
-
-	if ((start | end) & (tm.granule - 1) || !tm_reservation_unused(g, n))
-		return false;
-	tm_reservation_remove(g, n);
-	give_space(g, n);
-	return true;
+	if (from >= to)
+		return;
+	tm_make_anonymous(from, to - from, PROT_NONE);
+	if (foreign)
+		return;
+	tm_reservation_remove(from, to - from, tm_far_has(from) ? tm_space_give : NULL);
+	if (!tm_far_has(from))
+		tm_space_give(from, to - from);
 }
 
-void tm_mmap_release(void *addr, size_t size, bool foreign)
+// Granule g of [start, end) goes out of use. False: it is not freed; something of it stays.
+static bool vacate_in(size_t g, uintptr_t start, uintptr_t end, bool foreign)
 {
+	bool reserved = only_reserved(g);
+
+	if ((tm.table[g].state != TM_EMPTY || reserved) && covers(g, start, end)) {
+		vacate(g, foreign ? TM_FOREIGN : TM_EMPTY, 0);
+		tm_note_clear(g);
+		return true;
+	}
+	if (reserved) { // what is left of it is not worth capturing
+		give_up(g);
+	} else if (tm.table[g].state != TM_EMPTY && !foreign) {
+		uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
+		from = from > start ? from : start;
+		to = to < end ? to : end;
+		tm_os_mprotect((void *)from, to - from, PROT_NONE);
+	}
+	tm_note_pin(g, TM_NOTE_PART);
+	return false;
+}
+void tm_mmap_release(void *addr, size_t size, enum tm_mmap_next next)
+{
+	bool foreign = next != TM_NEXT_NOTHING;
 	uintptr_t start = (uintptr_t)addr, end = (start + size + TM_PAGE - 1) & ~(TM_PAGE - 1);
-	size_t last = tm_index(end - 1), run = SIZE_MAX;
+	size_t first = tm_index(start), last = tm_index(end - 1), from = first;
 
 	tm_lock();
-	if (!foreign && release_unused(start, end)) {
-		tm_unlock();
-		return;
+	if (next == TM_NEXT_FOREIGN)
+		tm_far_use(first, last - first + 1);
+	if (start & (tm.granule - 1))
+		tm_far_use(first, 1);
+	if (end & (tm.granule - 1))
+		tm_far_use(last, 1);
+	settle(first, last);
+	for (size_t g = tm_far_skip(first); g <= last; g = tm_far_skip(g + 1)) {
+		if (vacate_in(g, start, end, foreign))
+			continue;
+		give_run(from, g, foreign);
+		from = g + 1;
 	}
-	settle(tm_index(start), last);
-	for (size_t g = tm_index(start); g <= last; g++) {
-		bool reserved = only_reserved(g),
-		     all = (tm.table[g].state != TM_EMPTY || reserved) && covers(g, start, end);
-		if (reserved)
-			tm_reservation_use(g);
-		if (all) {
-			if (run == SIZE_MAX)
-				run = g;
-		} else if (reserved) { // what is left of it is not worth capturing
-			give_up(g);
-		} else if (tm.table[g].state != TM_EMPTY && !foreign) {
-			uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
-			from = from > start ? from : start;
-			to = to < end ? to : end;
-			tm_os_mprotect((void *)from, to - from, PROT_NONE);
-		}
-		if (!all)
-			tm_note_pin(g, TM_NOTE_PART);
-		if (run != SIZE_MAX && (!all || g == last)) {
-			size_t n = (all ? g + 1 : g) - run;
-			for (size_t i = run; i < run + n; i++) {
-				vacate(i, foreign ? TM_FOREIGN : TM_EMPTY, 0);
-				tm_note_clear(i);
-			}
-			tm_make_anonymous(run, n, PROT_NONE);
-			if (!foreign) {
-				tm_reservation_remove(run, n);
-				give_space(run, n);
-			}
-			run = SIZE_MAX;
-		}
-	}
+	give_run(from, last + 1, foreign);
 	tm_unlock();
 }
 
@@ -288,7 +248,7 @@ void tm_mmap_drop(void *addr, size_t size)
 	size_t last = tm_index(end - 1);
 
 	tm_lock();
-	for (size_t g = tm_index(start); g <= last; g++) {
+	for (size_t g = tm_far_skip(tm_index(start)); g <= last; g = tm_far_skip(g + 1)) {
 		struct tm_granule *t = &tm.table[g];
 		uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
 		settle(g, g);
@@ -314,12 +274,11 @@ static void commit(uintptr_t start, uintptr_t end, int prot)
 {
 	size_t last = tm_index(end - 1), run = SIZE_MAX;
 
+	tm_far_use(tm_index(start), last - tm_index(start) + 1);
 	for (size_t g = tm_index(start); g <= last; g++) {
 		bool reserved = only_reserved(g), whole = reserved && covers(g, start, end) &&
 							  !(tm.table[g].flags & TM_PINNED) &&
 							  !(prot & ~(PROT_READ | PROT_WRITE));
-		if (reserved)
-			tm_reservation_use(g);
 		if (whole && run == SIZE_MAX)
 			run = g;
 		if (reserved && !whole)
@@ -340,14 +299,14 @@ static void commit(uintptr_t start, uintptr_t end, int prot)
 bool tm_mmap_renew(void *addr, size_t size, int prot)
 {
 	size_t first = tm_index((uintptr_t)addr), last = tm_index((uintptr_t)addr + size - 1);
-	bool ours = true;
+	bool ours;
 
 	if (((uintptr_t)addr & (TM_PAGE - 1)) || !tm_mmap_captures())
 		return false;
 	tm_lock();
-	for (size_t g = first; ours && g <= last; g++)
-		ours = tm.table[g].state != TM_FOREIGN && !(tm.table[g].flags & TM_PINNED) &&
-		       tm_reservation_has(g);
+	ours = tm_reservation_covers(first, last - first + 1);
+	for (size_t g = tm_far_skip(first); ours && g <= last; g = tm_far_skip(g + 1))
+		ours = tm.table[g].state != TM_FOREIGN && !(tm.table[g].flags & TM_PINNED);
 	tm_unlock();
 	if (!ours)
 		return false;
@@ -364,7 +323,7 @@ int tm_mmap_protect(void *addr, size_t size, int prot)
 	settle(tm_index(start), last);
 	if (size && prot != PROT_NONE)
 		commit(start, end, prot);
-	for (size_t g = tm_index(start); size && g <= last; g++) {
+	for (size_t g = tm_far_skip(tm_index(start)); size && g <= last; g = tm_far_skip(g + 1)) {
 		struct tm_granule *t = &tm.table[g];
 		if (t->state == TM_EMPTY)
 			continue;
@@ -380,8 +339,12 @@ int tm_mmap_protect(void *addr, size_t size, int prot)
 
 void tm_mmap_pin(void *addr, size_t size, bool reserved)
 {
+	size_t first = tm_index((uintptr_t)addr), last = tm_index((uintptr_t)addr + size - 1);
+
 	tm_lock();
-	for (size_t g = tm_index((uintptr_t)addr); size && g <= tm_index((uintptr_t)addr + size - 1); g++) {
+	if (reserved && size)
+		tm_far_use(first, last - first + 1);
+	for (size_t g = tm_far_skip(first); size && g <= last; g = tm_far_skip(g + 1)) {
 		if (!reserved && only_reserved(g))
 			continue;
 		settle(g, g);

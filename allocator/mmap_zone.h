@@ -21,8 +21,10 @@ void *tm_mmap_reserve(size_t size);
 bool tm_mmap_adopt(void *addr, size_t size);
 // True if the range lies in the zone; in a process whose guest RAM is managed, if any of it is guest RAM.
 bool tm_mmap_owns(const void *addr, size_t size);
-// The program unmaps a range (whole pages). foreign: it maps something of its own there instead.
-void tm_mmap_release(void *addr, size_t size, bool foreign);
+// The program unmaps a range (whole pages), and what it maps there next: nothing, something of its own, or anonymous memory without
+// access (what it had only reserved of the range stays so).
+enum tm_mmap_next { TM_NEXT_NOTHING, TM_NEXT_FOREIGN, TM_NEXT_RESERVED };
+void tm_mmap_release(void *addr, size_t size, enum tm_mmap_next next);
 // The contents of a range are no longer wanted: it reads as zero.
 void tm_mmap_drop(void *addr, size_t size);
 // mprotect(2).

@@ -31,7 +31,7 @@ static const struct step up[] = {{TM_SMALL, 2}, {TM_BUFFER, 2}, {TM_BULK, 0}, {T
 struct sweep {
 	bool to_dram;
 	size_t step; // STEPS: it has been everywhere
-	size_t at;   // the next granule; 0: the step's first
+	size_t at;   // number of the next granule in the zone
 	uint64_t moved[TM_ZONES], total;
 	unsigned refused; // in a row
 };
@@ -83,16 +83,14 @@ static void sweep(struct sweep *s, uint64_t n, uint64_t until)
 	for (; s->step < STEPS; s->step++, s->at = 0) {
 		struct step step = (s->to_dram ? up : down)[s->step];
 		enum tm_zone zone = (enum tm_zone)step.zone;
-		size_t end = tm_zone_end(zone), g = s->at ? s->at : tm_zone_first(zone);
-		while (g < end) {
+		while (s->at < tm_zone_size(zone)) {
+			size_t g = tm_zone_granule(zone, s->at), k = 0;
 			const struct tm_granule *t = &tm.table[g];
-			size_t k = 0;
 			if (t->state == from && tm_movable(t) && suits(g, step.pass, s->to_dram)) {
 				k = move(s, g, most - s->total, zone);
 				looked |= 1023; // that took a while
 			}
-			g += k ? k : 1;
-			s->at = g;
+			s->at += k ? k : 1;
 			if (s->step == STEPS || s->total >= most ||
 			    (++looked % 1024 == 0 && tm_os_now_ns() > until))
 				return;

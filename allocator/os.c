@@ -91,6 +91,16 @@ void *tm_os_reserve_table(size_t size)
 	return reserve(size, true);
 }
 
+void tm_os_unreserve(void *p)
+{
+	for (unsigned i = 0; i < RESERVED && i < n_reserved; i++) {
+		if (reserved[i].at != (uintptr_t)p)
+			continue;
+		tm_os_munmap(p, reserved[i].size);
+		reserved[i].size = 0;
+	}
+}
+
 bool tm_os_owns(uintptr_t addr)
 {
 	for (unsigned i = 0; i < RESERVED && i < n_reserved; i++)

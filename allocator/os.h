@@ -24,6 +24,8 @@ void *tm_os_reserve(size_t size);
 // The same for tables of tiermem's own, and how many bytes of all of them take memory.
 void *tm_os_reserve_table(size_t size);
 uint64_t tm_os_tables_resident(void);
+// Gives one back.
+void tm_os_unreserve(void *p);
 // Whether an address lies in anything that was reserved so.
 bool tm_os_owns(uintptr_t addr);
 // Puts untouched anonymous memory at exactly [addr, addr+size).

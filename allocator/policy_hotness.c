@@ -49,7 +49,7 @@ static void sample(const struct tm_hint_result *r)
 	if (zone != TM_BULK && zone != TM_MMAP)
 		return;
 	if (!regions)
-		regions = tm_os_reserve_table(((TM_ZONES * tm.zone_bytes) >> tm.shift) / REGION * sizeof(*regions));
+		regions = tm_os_reserve_table((tm.bytes >> tm.shift) / REGION * sizeof(*regions));
 	if (!regions)
 		return;
 	double x = log(((double)r->delay_ns + 1000) * (r->touched ? 1e-9 : 2e-9));
@@ -115,14 +115,12 @@ static size_t extreme(enum tm_granule_state state, int sign, size_t *granule)
 // is left out; but when there is nothing else in DRAM, it makes room.
 static size_t scan(enum tm_zone zone, enum tm_granule_state state, size_t *at)
 {
-	size_t first = tm_zone_first(zone), end = tm_zone_end(zone), advised = SIZE_MAX;
+	size_t size = tm_zone_size(zone), advised = SIZE_MAX;
 
-	if (*at < first || *at >= end)
-		*at = first;
-	for (size_t n = end - first; n; n--) {
-		size_t g = (*at)++;
-		if (*at == end)
-			*at = first;
+	for (size_t n = size; n; n--) {
+		if (*at >= size)
+			*at = 0;
+		size_t g = tm_zone_granule(zone, (*at)++);
 		if (tm.table[g].state != state || !tm_movable(&tm.table[g]))
 			continue;
 		if (!tm_advised_here(g, state))

@@ -30,10 +30,10 @@ static uint64_t tick(uint64_t now)
 	for (int i = 0; i < 64; i++) {
 		uint64_t r = random64();
 		enum tm_zone zone = (enum tm_zone)(r % TM_ZONES);
-		size_t first = tm_zone_first(zone), n = tm_zone_end(zone) - first;
-		size_t g = n ? first + (r >> 16) % n : first;
+		size_t n = tm_zone_size(zone);
 		if (!n)
 			continue;
+		size_t g = tm_zone_granule(zone, (r >> 16) % n);
 		if ((r & 0xf0) == 0)
 			tm_hint_set(g);
 		else if (tm.table[g].state == TM_DRAM)

@@ -33,7 +33,7 @@ void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 	if (flags & MAP_FIXED && size && tm_mmap_owns(addr, size) && !tm.child) {
 		if (anonymous && !(flags & REFUSED & ~MAP_FIXED) && tm_mmap_renew(addr, size, prot))
 			return addr;
-		tm_mmap_release(addr, size, true);
+		tm_mmap_release(addr, size, anonymous && !prot ? TM_NEXT_RESERVED : TM_NEXT_FOREIGN);
 	}
 	if (tm.guest)
 		return tm_guest_mmap(addr, size, prot, flags, fd, offset);
@@ -51,7 +51,7 @@ int munmap(void *addr, size_t size)
 		errno = EINVAL;
 		return -1;
 	}
-	tm_mmap_release(addr, size, false);
+	tm_mmap_release(addr, size, TM_NEXT_NOTHING);
 	return 0;
 }
 
@@ -136,6 +136,6 @@ void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...)
 	    !((uintptr_t)old & (TM_PAGE - 1)))
 		return remap_captured(old, old_size, new_size, flags, new_addr);
 	if (flags & MREMAP_FIXED && tm_mmap_owns(new_addr, new_size) && !tm.child)
-		tm_mmap_release(new_addr, new_size, true);
+		tm_mmap_release(new_addr, new_size, TM_NEXT_FOREIGN);
 	return tm_os_mremap(old, old_size, new_size, flags, new_addr);
 }

@@ -64,17 +64,17 @@ static void put_heat(struct out *o)
 		return;
 	}
 	for (int z = TM_BULK; z <= TM_MMAP; z++) {
-		size_t end = tm_zone_end((enum tm_zone)z);
-		for (size_t g = tm_zone_first((enum tm_zone)z); g < end; g++) {
+		for (size_t i = 0; i < tm_zone_size((enum tm_zone)z); i++) {
+			size_t g = tm_zone_granule((enum tm_zone)z, i);
 			int state = tm.table[g].state;
 			if (state != TM_DRAM && state != TM_PMEM)
 				continue;
 			float cold = tm_policy->cold(g);
-			int i = (int)(HEATS / 2 + 0.5f - cold / 0.6931f);
+			int bin = (int)(HEATS / 2 + 0.5f - cold / 0.6931f);
 			if (cold == 0)
 				unknown[state == TM_PMEM]++;
 			else
-				heat[i < 0 ? 0 : i < HEATS ? i : HEATS - 1][state == TM_PMEM]++;
+				heat[bin < 0 ? 0 : bin < HEATS ? bin : HEATS - 1][state == TM_PMEM]++;
 		}
 	}
 	put(o, ",\"heat\":{\"unknown\":{\"dram\":%" PRIu64 ",\"pmem\":%" PRIu64 "},\"known\":[", unknown[0],

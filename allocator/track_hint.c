@@ -47,10 +47,10 @@ static uint64_t random64(void)
 // A random granule of a zone on a tier; SIZE_MAX: none found soon. Unlocked reads: tm_hint_set() checks.
 static size_t pick(enum tm_zone zone, enum tm_granule_state state)
 {
-	size_t first = tm_zone_first(zone), n = tm_zone_end(zone) - first;
+	size_t n = tm_zone_size(zone);
 
 	for (int i = 0; n && i < 32; i++) {
-		size_t g = first + random64() % n;
+		size_t g = tm_zone_granule(zone, random64() % n);
 		if (tm.table[g].state == state)
 			return g;
 	}

@@ -44,9 +44,9 @@ bool tm_uffd_init(void)
 // Untouched granules from g on that belong in the same place, at most most.
 static size_t untouched_run(size_t g, size_t most)
 {
-	size_t n = 0, end = tm_zone_end(TM_MMAP);
+	size_t n = 0;
 
-	while (n < most && g + n < end && tm.table[g + n].state == TM_UNTOUCHED &&
+	while (n < most && tm.table[g + n].state == TM_UNTOUCHED &&
 	       (tm.table[g + n].flags & TM_PROT) == (tm.table[g].flags & TM_PROT) &&
 	       !((tm.note[g + n] ^ tm.note[g]) & TM_NOTE_ADVICE))
 		n++;

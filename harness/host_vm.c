@@ -82,7 +82,7 @@ static void command_line(struct arguments *a, const struct host *h, const struct
 	arguments_add(a, "%s", h->qemu);
 	host_add_words(
 		a, "-nodefaults -no-user-config -no-reboot -machine q35,nvdimm=on -accel tcg,thread=multi "
-		   "-cpu max,-tsc,-erms,-fsrm -rtc base=2024-01-01T00:00:00,clock=vm -seed 1 -display none "
+		   "-cpu max,-erms,-fsrm -rtc base=2024-01-01T00:00:00,clock=vm -seed 1 -display none "
 		   "-smp 2 -m");
 	arguments_add(a, "%lldM,slots=4,maxmem=16G", (long long)vm->ram_mib);
 	arguments_add(a, "-object");
@@ -94,7 +94,7 @@ static void command_line(struct arguments *a, const struct host *h, const struct
 	arguments_add(a, "%s", in_dir(vm, "initrd"));
 	arguments_add(a, "-append");
 	arguments_add(
-		a, "console=ttyS0 panic=-1 clocksource=hpet tsc=unstable nokaslr random.trust_cpu=on quiet");
+		a, "console=ttyS0 panic=-1 clocksource=tsc tsc=reliable nokaslr random.trust_cpu=on quiet");
 	arguments_add(a, "-serial");
 	arguments_add(a, "file:%s", qemu_escaped(e[1], in_dir(vm, "console.log")));
 	arguments_add(a, "-serial");

@@ -92,6 +92,40 @@ static void with_map_fixed(void)
 	rule(!munmap(p, SIZE) && faults(p, 0) && faults(p + SIZE / 2, 0), "all of it goes");
 }
 
+// As MariaDB, which reserves terabytes and uses the beginning; and here and there, for who does that.
+static void huge(void)
+{
+	const size_t all = (size_t)8 << 40, part = (size_t)8 << 20;
+	char *p = reserve(NULL, all), *at[] = {p, p + part, p + (all >> 1) - PAGE, p + all - part};
+	int status;
+
+	for (int i = 0; i < 4; i++) {
+		if (i % 2)
+			rule(!mprotect(at[i], part, PROT_READ | PROT_WRITE), "a part of terabytes can be made usable");
+		else
+			rule(fixed(at[i], part, PROT_READ | PROT_WRITE) == at[i], "also with MAP_FIXED");
+		rule(is_all(at[i], 0, part), "it is zero");
+		memset(at[i], i + 1, part);
+	}
+	rule(faults(p + 2 * part, 0) && faults(p + all / 4, 0), "between them nothing is");
+	pid_t child = fork();
+	if (!child) {
+		int bad = 0;
+		for (int i = 0; i < 4; i++)
+			bad |= !is_all(at[i], i + 1, part) || !memset(at[i], 9, part);
+		_exit(bad);
+	}
+	rule(waitpid(child, &status, 0) == child && !status, "a child has all parts");
+	for (int i = 0; i < 4; i++)
+		rule(is_all(at[i], i + 1, part), "and changes its own");
+	rule(fixed(p + part / 2, all / 2, PROT_NONE) == p + part / 2 && faults(at[2], 0) && faults(at[1], 0),
+	     "a terabyte and more is given back in one call");
+	rule(is_all(p, 1, part / 2) && is_all(at[2] + part / 2 + PAGE, 3, part / 2 - PAGE), "and nothing else");
+	rule(!mprotect(at[1], part, PROT_READ | PROT_WRITE) && is_all(at[1], 0, part), "and comes back");
+	rule(!munmap(p + part, all - part) && is_all(p, 1, part / 2) && faults(p + all - 1, 0), "cut off");
+	rule(!munmap(p, part), "and gone");
+}
+
 int main(void)
 {
 	signal(SIGSEGV, on_fault);
@@ -99,6 +133,7 @@ int main(void)
 		with_mprotect(PAGE);
 		with_mprotect(SIZE);
 		with_map_fixed();
+		huge();
 		for (int i = 0; i < 100; i++) // looking for a good address
 			rule(!munmap(reserve((void *)((uintptr_t)(i + 1) << 32), (size_t)8 << 30),
 				     (size_t)8 << 30),

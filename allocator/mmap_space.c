@@ -1,0 +1,59 @@
+#include "allocator/mmap_space.h"
+#include "allocator/core.h"
+#include "allocator/far.h"
+
+#define FREE_EXTENTS 1024
+
+static struct space {
+	struct extent {
+		size_t g, n;
+	} extents[FREE_EXTENTS];
+	size_t count;
+} spaces[2]; // near, far
+static size_t far_bump; // bytes handed out of the far area
+
+size_t tm_space_take(size_t n, bool far)
+{
+	struct space *s = &spaces[far];
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct extent *e = &s->extents[i];
+		if (e->n < n)
+			continue;
+		size_t g = e->g;
+		e->g += n;
+		e->n -= n;
+		if (!e->n)
+			*e = s->extents[--s->count];
+		return g;
+	}
+	uintptr_t zones_end = tm.base + TM_ZONES * tm.zone_bytes;
+	uintptr_t start = far ? zones_end + far_bump : tm.bump[TM_MMAP], limit = far ? tm.base + tm.bytes : zones_end;
+	if (n > (limit - start) >> tm.shift)
+		return SIZE_MAX;
+	if (far)
+		far_bump += n << tm.shift;
+	else
+		tm.bump[TM_MMAP] = start + (n << tm.shift);
+	return tm_index(start);
+}
+
+void tm_space_give(size_t g, size_t n)
+{
+	struct space *s = &spaces[tm_far_has(g)];
+
+	tm_far_unuse(g, n);
+	for (size_t i = 0; i < s->count;) {
+		struct extent *e = &s->extents[i];
+		if (e->g + e->n == g || g + n == e->g) {
+			g = g < e->g ? g : e->g;
+			n += e->n;
+			*e = s->extents[--s->count];
+			i = 0;
+		} else {
+			i++;
+		}
+	}
+	if (s->count < FREE_EXTENTS)
+		s->extents[s->count++] = (struct extent){g, n};
+}
