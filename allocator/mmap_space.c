@@ -54,6 +54,9 @@ void tm_space_give(size_t g, size_t n)
 			i++;
 		}
 	}
-	if (s->count < FREE_EXTENTS)
+	// MariaDB gives back what is not aligned as it wants, and asks for a little more.
+	if (tm_far_has(g) && (uintptr_t)tm_address(g + n) == tm.base + TM_ZONES * tm.zone_bytes + far_bump)
+		far_bump -= n << tm.shift;
+	else if (s->count < FREE_EXTENTS)
 		s->extents[s->count++] = (struct extent){g, n};
 }

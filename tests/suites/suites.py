@@ -137,7 +137,7 @@ def sysbench(suite, launch, where, short, left):
                               "--auth-root-authentication-method=normal")}
     with open(where / "log", "ab") as log:
         server = subprocess.Popen(launch("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={socket}", "--skip-networking",
-                                         "--innodb-buffer-pool-size=48M", "--loose-innodb-buffer-pool-size-max=48M",
+                                         "--innodb-buffer-pool-size=48M",
                                          "--innodb-flush-method=O_DIRECT"), stdout=log, stderr=log,
                                   env={**os.environ, **launch.env})
     tables = ["--db-driver=mysql", f"--mysql-socket={socket}", "--mysql-user=root", "--mysql-db=sb", "--tables=4",
@@ -162,7 +162,6 @@ def mtr(suite, launch, where, short, left):
     folder = Path("/usr/share/mysql/mysql-test")
     call(launch("perl", folder / "mysql-test-run.pl", "--force", "--max-test-fail=0", f"--parallel={os.cpu_count()}", "--retry=0", "--suite=main",
                 f"--do-test={suite['short' if short else 'tests']}", f"--vardir={where}/var", "--mysqld=--user=root",
-                "--mysqld=--loose-innodb-buffer-pool-size-max=256M",
                 f"--testcase-timeout={suite['minutes']}", "--nocheck-testcases"), left(), folder, launch.env, where / "log")
     found = re.findall(r"^(main\.\S+(?: '[^']*')?)\s+(?:w\d+ )?\[ (pass|fail) ", (where / "log").read_text(errors="replace"), re.M)
     return {name: result == "pass" for name, result in found}
