@@ -79,6 +79,7 @@ struct tm_core {
 	struct tm_granule *table;
 	uint64_t quota; // granules, TM_UNLIMITED for none
 	uint64_t quota_bytes;
+	uint64_t pool_dram; // bytes that all processes with the same PMEM may hold together, TM_UNLIMITED for any
 	bool huge_unasked; // the kernel uses transparent huge pages wherever it can
 	bool no_huge;	   // keep them out
 	bool grown_up;	   // nothing was committed for a while: the reserve is not needed
@@ -161,6 +162,12 @@ bool tm_frame_mapped(const struct tm_granule *granule);
 // Quota. take: n granules may become DRAM and are counted as such; false: they may not.
 bool tm_quota_take(enum tm_zone zone, uint64_t n);
 void tm_quota_give(enum tm_zone zone, uint64_t n);
+// Counts one that is DRAM whatever the quota says.
+void tm_quota_force(enum tm_zone zone);
+// Of processes that share a DRAM budget one that has less than its share asks for some; others that have more give way. Returns how many granules
+// this one is to demote now; 0 also where it may not use more: see tm_quota_asked().
+uint64_t tm_quota_yield(void);
+bool tm_quota_asked(void);
 // As take, into the reserve too (PMEM is full, or a policy wants it).
 bool tm_quota_take_reserve(enum tm_zone zone, uint64_t n);
 // DRAM granules still free, and the few that should stay free for sudden growth.

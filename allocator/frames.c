@@ -1,53 +1,15 @@
-// A bitmap of frames (1: in use), next fit in runs so that neighbours in memory are neighbours on the device.
+// Next fit in runs, so that neighbours in memory are neighbours on the device.
 #include "allocator/frames.h"
 #include "allocator/core.h"
+#include "allocator/pool.h"
 
-static uint64_t *used;
-static uint32_t count, free_frames, hand;
+static uint32_t hand;
 
-bool tm_frames_init(uint32_t n)
+static uint32_t take_at(uint32_t first, uint32_t n, uint32_t *got)
 {
-	used = tm_os_reserve_table(((size_t)n / 64 + 1) * sizeof(*used));
-	count = free_frames = n;
-	return used != NULL;
-}
-
-static bool is_used(uint32_t f)
-{
-	return used[f / 64] >> (f % 64) & 1;
-}
-
-// Length, up to want, of the run of free frames at first.
-static uint32_t run_at(uint32_t first, uint32_t want)
-{
-	uint32_t n = 0;
-
-	while (n < want && first + n < count && !is_used(first + n))
-		n++;
-	return n;
-}
-
-static uint32_t take_at(uint32_t first, uint32_t n)
-{
-	for (uint32_t f = first; f < first + n; f++)
-		used[f / 64] |= UINT64_C(1) << (f % 64);
-	free_frames -= n;
-	hand = first + n < count ? first + n : 0;
-	return first;
-}
-
-// First free frame in [from, to), or to.
-static uint32_t next_free(uint32_t from, uint32_t to)
-{
-	while (from < to) {
-		if (from % 64 == 0 && used[from / 64] == UINT64_MAX)
-			from += 64;
-		else if (is_used(from))
-			from++;
-		else
-			return from;
-	}
-	return to;
+	*got = tm_pool_take(first, n);
+	hand = first + *got < tm_pool_frames() ? first + *got : 0;
+	return *got ? first : TM_NO_FRAME;
 }
 
 uint32_t tm_frames_take(uint32_t want, uint32_t near, uint32_t *got)
@@ -56,42 +18,41 @@ uint32_t tm_frames_take(uint32_t want, uint32_t near, uint32_t *got)
 	int tries = 0;
 
 	*got = 0;
-	if (!free_frames || !want)
+	if (!want || (!tm_pool_free() && !tm_pool_reclaim()))
 		return TM_NO_FRAME;
-	if (near < count && (*got = run_at(near, want)) > 0)
-		return take_at(near, *got);
+	if (near < tm_pool_frames() && tm_pool_run(near, 1) && take_at(near, want, got) != TM_NO_FRAME)
+		return near;
 	// A run of the whole length if one is found soon, else the longest seen.
 	for (uint32_t half = 0; half < 2; half++) {
-		uint32_t f = half ? 0 : hand, to = half ? hand : count;
-		while ((f = next_free(f, to)) < to) {
-			uint32_t n = run_at(f, want);
+		uint32_t f = half ? 0 : hand, to = half ? hand : tm_pool_frames();
+		while ((f = tm_pool_find(f, to)) < to) {
+			uint32_t n = tm_pool_run(f, want);
 			if (n > best_n) {
 				best = f;
 				best_n = n;
 			}
 			if (best_n == want || ++tries == 256)
 				goto found;
-			f += n;
+			f += n ? n : 1; // another process may have taken it
 		}
 	}
 found:
-	*got = best_n;
-	return best == TM_NO_FRAME ? best : take_at(best, best_n);
+	if (best == TM_NO_FRAME || take_at(best, best_n, got) == best)
+		return best;
+	return tm_frames_take(want, TM_NO_FRAME, got); // another process was faster, and got on with it
 }
 
 void tm_frames_give(uint32_t first, uint32_t n)
 {
-	for (uint32_t f = first; f < first + n; f++)
-		used[f / 64] &= ~(UINT64_C(1) << (f % 64));
-	free_frames += n;
+	tm_pool_give(first, n);
 }
 
 uint32_t tm_frames_free(void)
 {
-	return free_frames;
+	return tm_pool_free();
 }
 
 uint32_t tm_frames_used(void)
 {
-	return count - free_frames;
+	return tm_pool_mine();
 }

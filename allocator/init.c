@@ -13,11 +13,11 @@
 #include "allocator/direct_io.h"
 #include "allocator/fork.h"
 #include "allocator/front.h"
-#include "allocator/frames.h"
 #include "allocator/guest.h"
 #include "allocator/jem.h"
 #include "allocator/migrate.h"
 #include "allocator/page_code.h"
+#include "allocator/pool.h"
 #include "allocator/preload_io.h"
 #include "allocator/stats.h"
 #include "allocator/tier_pmem.h"
@@ -125,15 +125,16 @@ static bool set_up(void)
 	tm.granule = number(TM_OPT_GRANULE);
 	tm.shift = (unsigned)__builtin_ctzll(tm.granule);
 	tm.quota_bytes = number(TM_OPT_DRAM);
+	tm.pool_dram = number(TM_OPT_POOL_DRAM);
+	tm.quota_bytes = tm.quota_bytes < tm.pool_dram ? tm.quota_bytes : tm.pool_dram;
 	tm.quota = tm.quota_bytes == TM_UNLIMITED ? TM_UNLIMITED : tm.quota_bytes >> tm.shift;
 	if (!tm_granules_init(number(TM_OPT_RESERVE), !tm.guest))
 		return give_up("", "cannot reserve address space; lift the limit (ulimit -v unlimited)");
 	if (!tm_pmem_open(tm.value[TM_OPT_PMEM_PATH], tm.granule, &tm_pmem, why, sizeof(why)))
 		return give_up("", why);
 	tm_pmem.fd = tm_os_high_fd(tm_pmem.fd);
-	uint64_t frames = tm_pmem.bytes >> tm.shift;
-	if (!tm_frames_init(frames < TM_NO_FRAME ? (uint32_t)frames : TM_NO_FRAME - 1))
-		return drop_pmem("no memory for the frame table");
+	if (!tm_pool_join(&tm_pmem, tm.granule, why, sizeof(why)))
+		return drop_pmem(why);
 	// memfd needs no libpmem2 and no malloc: the alias is there from the start.
 	if (tm_pmem.kind == TM_MEMFD && !tm_pmem_alias(why, sizeof(why)))
 		return drop_pmem(why);

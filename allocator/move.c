@@ -17,6 +17,7 @@
 #define RETRY_NS     UINT64_C(100000000)
 #define RETRY_MAX_NS UINT64_C(10000000000)
 #define REFUSALS     64
+#define LOOK_NS	     UINT64_C(200000000) // between looks at what other processes want
 #define WARM	     0.35f // ln: within a factor of 1.4 of the average
 
 struct step {
@@ -36,7 +37,7 @@ struct sweep {
 	unsigned refused; // in a row
 };
 
-static struct sweep shrink = {.step = STEPS}, demand = {.step = STEPS};
+static struct sweep shrink = {.step = STEPS}, demand = {.step = STEPS}, yield = {.step = STEPS};
 static struct tm_move_job job;
 static uint64_t shrink_retry_ns, shrink_pause = RETRY_NS;
 static const char *shrink_why;
@@ -182,11 +183,28 @@ static uint64_t job_tick(uint64_t now)
 	return PAUSE_NS;
 }
 
+// What others want of the DRAM that all share, in the order of a lower quota.
+static uint64_t yield_tick(uint64_t now)
+{
+	uint64_t n = tm_quota_yield();
+	const char *mend;
+
+	if (tm.pool_dram == TM_UNLIMITED || tm_move_never(&mend))
+		return TM_FOREVER;
+	if (yield.step == STEPS)
+		yield = (struct sweep){.step = 0};
+	uint64_t before = yield.total;
+	if (n)
+		sweep(&yield, n, now + SLICE_NS);
+	return yield.total > before ? PAUSE_NS : LOOK_NS;
+}
+
 uint64_t tm_move_tick(uint64_t now)
 {
-	uint64_t due = job_tick(now), wait = shrink_tick(now);
+	uint64_t due = job_tick(now), wait = shrink_tick(now), way = yield_tick(now);
 
-	return due < wait ? due : wait;
+	wait = due < wait ? due : wait;
+	return way < wait ? way : wait;
 }
 
 bool tm_move_start(bool to_dram, uint64_t bytes, char *why, size_t size)
@@ -226,6 +244,8 @@ bool tm_move_busy(void)
 
 bool tm_move_quota(uint64_t bytes, char *why, size_t size)
 {
+	if (bytes > tm.pool_dram)
+		bytes = tm.pool_dram;
 	uint64_t quota = bytes == TM_UNLIMITED ? TM_UNLIMITED : bytes >> tm.shift;
 	const char *mend, *cannot = tm_move_never(&mend);
 

@@ -9,6 +9,8 @@
 const struct tm_option tm_options[TM_OPTIONS] = {
 	[TM_OPT_DRAM] = {"dram", "TIERMEM_DRAM", "SIZE", "unlimited", TM_OPT_SIZE,
 			 "DRAM the program may hold; 0: all of it on PMEM"},
+	[TM_OPT_POOL_DRAM] = {"pool-dram", "TIERMEM_POOL_DRAM", "SIZE", "unlimited", TM_OPT_SIZE,
+			      "DRAM that all programs on the same PMEM may hold together"},
 	[TM_OPT_PMEM_PATH] = {"pmem", "TIERMEM_PMEM", "PATH", "memfd:", TM_OPT_PMEM,
 			      "devdax device, file on fsdax, or memfd:[SIZE] (no device)"},
 	[TM_OPT_GRANULE] = {"granule", "TIERMEM_GRANULE", "SIZE", "64K", TM_OPT_POWER2,

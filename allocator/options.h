@@ -14,6 +14,7 @@ enum tm_option_kind { TM_OPT_SIZE, TM_OPT_POWER2, TM_OPT_COUNT, TM_OPT_TEXT, TM_
 // The ids are the order of tm_options[].
 enum tm_option_id {
 	TM_OPT_DRAM,
+	TM_OPT_POOL_DRAM,
 	TM_OPT_PMEM_PATH,
 	TM_OPT_GRANULE,
 	TM_OPT_POLICY_NAME,

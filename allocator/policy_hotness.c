@@ -263,6 +263,8 @@ static uint64_t tick(uint64_t now)
 	if (tm.grown_up && used < high_water) // what it has freed for long, and takes again, is growth
 		high_water = used;
 
+	if (tm_quota_asked()) // another process' turn (move.c)
+		return TICK_NS;
 	bool busy = repair();
 	busy |= tm.grown_up || unlimited ? fill() : headroom();
 	if (!unlimited)

@@ -5,6 +5,7 @@
 #include "allocator/direct_io.h"
 #include "allocator/move.h"
 #include "allocator/policy.h"
+#include "allocator/pool.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/track_hint.h"
 #include "allocator/track_sample.h"
@@ -156,6 +157,10 @@ size_t tm_stats_json(char *text, size_t size, bool capture)
 	    tm_track_cpu_ns(), tm_samples_on() ? tm_samples_total() : tm_track_samples());
 	put_capture(&o, heap << tm.shift, (c.granules[0][TM_MMAP] + c.granules[1][TM_MMAP]) << tm.shift,
 		    capture);
+	put(&o, ",\"pool\":{\"processes\":%u,\"dram_bytes\":%" PRIu64 ",\"dram_limit_bytes\":", tm_pool_owners(),
+	    tm_pool_dram_all());
+	put(&o, tm.pool_dram == TM_UNLIMITED ? "null" : "%" PRIu64, tm.pool_dram);
+	put(&o, ",\"pmem_free_bytes\":%" PRIu64 "}", (uint64_t)tm_pool_free() << tm.shift);
 	put(&o, ",\"mappings\":%" PRIu64 ",\"zones\":[", vmas);
 	for (int z = 0; z < TM_ZONES; z++)
 		put(&o,

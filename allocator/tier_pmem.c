@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -65,12 +64,6 @@ static bool open_path(size_t granule, struct tm_pmem *out, char *why, size_t siz
 	out->fd = open(out->path, O_RDWR | O_CLOEXEC);
 	if (out->fd < 0 || fstat(out->fd, &st)) {
 		snprintf(why, size, "cannot open %s: %s", out->path, strerror(errno));
-		return false;
-	}
-	if (flock(out->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
-		snprintf(why, size,
-			 "%s is in use by another process under tiermem; give each process its own",
-			 out->path);
 		return false;
 	}
 	if (S_ISCHR(st.st_mode))
@@ -131,13 +124,13 @@ static bool alias_libpmem2(char *why, size_t size)
 	struct pmem2_map *map = NULL;
 	bool ok = !pmem2_source_from_fd(&source, tm_pmem.fd) && !pmem2_config_new(&config) &&
 		  !pmem2_config_set_required_store_granularity(config, PMEM2_GRANULARITY_PAGE) &&
-		  !pmem2_config_set_length(config, tm_pmem.bytes) && !pmem2_map_new(&map, config, source);
+		  !pmem2_config_set_length(config, tm_pmem.start + tm_pmem.bytes) && !pmem2_map_new(&map, config, source);
 
 	if (!ok) {
 		snprintf(why, size, "cannot map %s: %s", tm_pmem.path, pmem2_errormsg());
 		return false;
 	}
-	tm_pmem.alias = pmem2_map_get_address(map);
+	tm_pmem.alias = (char *)pmem2_map_get_address(map) + tm_pmem.start;
 	if (pmem2_map_get_store_granularity(map) != PMEM2_GRANULARITY_PAGE) {
 		copy_fn = pmem2_get_memcpy_fn(map);
 		set_fn = pmem2_get_memset_fn(map);
@@ -152,7 +145,7 @@ bool tm_pmem_alias(char *why, size_t size)
 	if (tm_pmem.kind != TM_MEMFD)
 		return alias_libpmem2(why, size);
 	void *p = tm_os_mmap(NULL, tm_pmem.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-			     tm_pmem.fd, 0);
+			     tm_pmem.fd, (off_t)tm_pmem.start);
 	if (p == MAP_FAILED) {
 		snprintf(why, size, "cannot map %llu bytes of memfd: %s", (unsigned long long)tm_pmem.bytes,
 			 strerror(errno));
@@ -162,11 +155,15 @@ bool tm_pmem_alias(char *why, size_t size)
 	return true;
 }
 
+static off_t offset_of(uint32_t frame)
+{
+	return (off_t)(tm_pmem.start + ((uint64_t)frame << tm.shift));
+}
+
 bool tm_pmem_map(void *addr, uint32_t frame, uint32_t n, int prot, bool fill)
 {
 	int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | (fill ? MAP_POPULATE : 0);
-	return tm_os_mmap(addr, (size_t)n << tm.shift, prot, flags, tm_pmem.fd, (off_t)frame << tm.shift) !=
-	       MAP_FAILED;
+	return tm_os_mmap(addr, (size_t)n << tm.shift, prot, flags, tm_pmem.fd, offset_of(frame)) != MAP_FAILED;
 }
 
 char *tm_pmem_address(uint32_t frame)
@@ -193,6 +190,5 @@ void tm_pmem_zero(uint32_t frame, uint32_t n)
 void tm_pmem_discard(uint32_t frame, uint32_t n)
 {
 	if (tm_pmem.kind == TM_MEMFD)
-		fallocate(tm_pmem.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)frame << tm.shift,
-			  (off_t)n << tm.shift);
+		fallocate(tm_pmem.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset_of(frame), (off_t)n << tm.shift);
 }

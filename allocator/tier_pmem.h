@@ -12,8 +12,9 @@ struct tm_pmem {
 	int fd;
 	enum tm_pmem_kind kind;
 	const char *path;
+	uint64_t start; // where frames begin, behind the ledger (pool.h)
 	uint64_t bytes; // usable: whole granules
-	char *alias;	// the whole device, mapped; NULL before tm_pmem_alias()
+	char *alias;	// all frames, mapped; NULL before tm_pmem_alias()
 };
 
 extern struct tm_pmem tm_pmem;

@@ -112,8 +112,7 @@ static void first_touch(size_t g, int thread)
 		n = 1;
 		if (!cold || !tm_quota_take(TM_MMAP, 1)) {
 			tm.count.failed++;
-			tm.count.total[0]++;
-			tm.count.granules[0][TM_MMAP]++;
+			tm_quota_force(TM_MMAP);
 		}
 	}
 	for (size_t i = 0; i < n; i++)

@@ -321,19 +321,6 @@ def test_bad_options(options, status, says):
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("tiermem: ") and done.stdout == ""
 
 
-def test_one_process_at_a_time_has_a_pool(tmp_path):
-    pool = tmp_path / "pool"
-    pool.write_bytes(b"")
-    os.truncate(pool, 64 * MB)
-    first = subprocess.Popen([TIERMEM, "run", "--pmem", pool, "--", "/bin/sh", "-c", "echo ready; read line"], text=True,
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert first.stdout.readline() == "ready\n"
-    second = run(["--pmem", pool], ["/bin/true"])
-    assert second.returncode == 1 and "in use by another process" in second.stderr
-    first.communicate("\n", timeout=30)
-    assert run(["--pmem", pool], ["/bin/true"]).returncode == 0
-
-
 def test_bad_programs_and_commands(tmp_path):
     for command, status, says in [
             (["run", "--", "/no/such/program"], 1, "cannot run /no/such/program"),

@@ -1,0 +1,316 @@
+#include "allocator/pool.h"
+#include "allocator/core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define MAGIC	   UINT64_C(0x316c6f6f706d7401) // another layout: another number
+#define LOCKS	   ((off_t)1 << 61)		// where the locks of slots are, behind all contents
+#define PATIENCE   2000				// ms, for who is just beginning a ledger
+#define RECLAIM_NS UINT64_C(1000000000)
+#define WANT_NS	   UINT64_C(1000000000)
+
+static struct ledger {
+	_Atomic uint64_t magic; // written last
+	uint32_t granule, frames;
+	_Atomic uint32_t owners; // slots ever used: who looks at all need not look further
+	uint32_t unused;
+	struct slot {
+		_Atomic uint32_t pid; // 0: free
+		_Atomic uint32_t frames;
+		_Atomic uint64_t started; // clock ticks after boot, 0: not known
+		_Atomic uint64_t dram;	  // bytes
+		_Atomic uint64_t wanted;  // CLOCK_MONOTONIC, ns
+	} slot[TM_POOL_OWNERS + 1]; // [0]: nobody
+	_Atomic uint8_t owner[];
+} *ledger;
+static uint8_t me;
+static uint64_t reclaim_ns;
+
+// When a process was started, and whether it is there (a zombie is not).
+static bool is_there(uint32_t pid, uint64_t *started)
+{
+	char path[32], text[512], *at;
+
+	*started = 0;
+	if (kill((pid_t)pid, 0) && errno == ESRCH)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	if (tm_os_read_file(path, text, sizeof(text)) <= 0 || !(at = strrchr(text, ')')) || !at[1])
+		return true;
+	if (at[2] == 'Z' || at[2] == 'X')
+		return false;
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	*started = at ? strtoull(at, NULL, 10) : 0;
+	return true;
+}
+
+// Locks the slot's byte, or unlocks it, or asks. True: it is ours now; nobody has it.
+static bool lock_slot(unsigned i, int command, short type)
+{
+	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = LOCKS + (off_t)i, .l_len = 1};
+
+	if (fcntl(tm_pmem.fd, command, &l))
+		return false;
+	return command == F_OFD_SETLK || l.l_type == F_UNLCK;
+}
+
+static bool is_dead(unsigned i)
+{
+	const struct slot *s = &ledger->slot[i];
+	uint64_t started, then = s->started;
+
+	if (!lock_slot(i, F_OFD_GETLK, F_WRLCK)) // its memory is there; also where its pid says nothing (a container)
+		return false;
+	// It may have closed the descriptor, and the lock with it.
+	return !is_there(s->pid, &started) || (then && started && started != then);
+}
+
+// Frees all that a dead owner had. Two may do so at a time: the lock lets one.
+static bool reclaim(unsigned i)
+{
+	uint32_t pid = ledger->slot[i].pid, frame = 0;
+	uint8_t *owner = (uint8_t *)ledger->owner, *at;
+
+	if (!pid || !is_dead(i) || !lock_slot(i, F_OFD_SETLK, F_WRLCK))
+		return false;
+	bool mine = ledger->slot[i].pid == pid; // or somebody has been here
+	while (mine && frame < ledger->frames && (at = memchr(owner + frame, (int)i, ledger->frames - frame))) {
+		frame = (uint32_t)(at - owner);
+		tm_pmem_discard(frame, 1);
+		ledger->owner[frame++] = 0;
+	}
+	if (mine) {
+		ledger->slot[i].frames = 0;
+		ledger->slot[i].dram = 0;
+		ledger->slot[i].wanted = 0;
+		ledger->slot[i].pid = 0;
+	}
+	lock_slot(i, F_OFD_SETLK, F_UNLCK);
+	return mine;
+}
+
+bool tm_pool_reclaim(void)
+{
+	uint64_t now = tm_os_now_ns();
+	bool any = false;
+
+	if (reclaim_ns && now - reclaim_ns < RECLAIM_NS)
+		return false;
+	reclaim_ns = now;
+	for (unsigned i = 1; i <= ledger->owners; i++)
+		any |= i != me && reclaim(i);
+	return any;
+}
+
+// Becomes an owner.
+static bool take_slot(void)
+{
+	for (unsigned i = 1; i <= TM_POOL_OWNERS; i++) {
+		struct slot *s = &ledger->slot[i];
+		uint32_t nobody = 0, seen = ledger->owners;
+		uint64_t started;
+		if (s->pid)
+			reclaim(i);
+		if (s->pid || !lock_slot(i, F_OFD_SETLK, F_WRLCK))
+			continue;
+		while (seen < i && !atomic_compare_exchange_weak(&ledger->owners, &seen, i))
+			continue;
+		is_there((uint32_t)getpid(), &started);
+		s->started = 0;
+		if (!atomic_compare_exchange_strong(&s->pid, &nobody, (uint32_t)getpid())) {
+			lock_slot(i, F_OFD_SETLK, F_UNLCK);
+			continue;
+		}
+		s->started = started;
+		s->frames = 0;
+		s->dram = 0;
+		s->wanted = 0;
+		me = (uint8_t)i;
+		return true;
+	}
+	return false;
+}
+
+static void begin(size_t granule, uint32_t frames)
+{
+	ledger->magic = 0;
+	memset((char *)ledger + sizeof(ledger->magic), 0, sizeof(*ledger) + frames - sizeof(ledger->magic));
+	ledger->granule = (uint32_t)granule;
+	ledger->frames = frames;
+	ledger->magic = MAGIC;
+}
+
+// Nobody else has the device: a new ledger. Otherwise the one that is there; who makes it holds the lock until it is complete.
+static bool share(const struct tm_pmem *pmem, size_t granule, uint32_t frames)
+{
+	for (int ms = 0; ms < PATIENCE; ms++) {
+		if (!flock(pmem->fd, LOCK_EX | LOCK_NB))
+			begin(granule, frames);
+		// The change is not at once: another may come in between, and begin, but nobody has anything yet.
+		if (!flock(pmem->fd, LOCK_SH | LOCK_NB) && ledger->magic == MAGIC)
+			return true;
+		flock(pmem->fd, LOCK_UN);
+		usleep(1000);
+	}
+	return false;
+}
+
+bool tm_pool_join(struct tm_pmem *pmem, size_t granule, char *why, size_t size)
+{
+	uint64_t most = pmem->bytes / granule, limit = TM_NO_FRAME - 1;
+	uint32_t frames = (uint32_t)(most < limit ? most : limit);
+
+	pmem->start = (sizeof(*ledger) + frames + granule - 1) & ~(granule - 1);
+	if (pmem->kind != TM_MEMFD && frames + pmem->start / granule > most) {
+		if (pmem->start / granule >= frames) {
+			snprintf(why, size, "%s is too small for granules of %zu bytes; give a larger device or file",
+				 pmem->path, granule);
+			return false;
+		}
+		frames -= (uint32_t)(pmem->start / granule);
+	}
+	pmem->bytes = (uint64_t)frames * granule;
+	void *p = pmem->kind == TM_MEMFD && ftruncate(pmem->fd, (off_t)(pmem->start + pmem->bytes))
+			  ? MAP_FAILED
+			  : tm_os_mmap(NULL, pmem->start, PROT_READ | PROT_WRITE, MAP_SHARED, pmem->fd, 0);
+	if (p == MAP_FAILED) {
+		snprintf(why, size, "cannot map the ledger of %s: %s", pmem->path, strerror(errno));
+		return false;
+	}
+	ledger = p;
+	if (!share(pmem, granule, frames)) {
+		snprintf(why, size, "%s is in use by a process that does not share it; give each its own", pmem->path);
+		return false;
+	}
+	if (ledger->granule != granule || ledger->frames != frames) {
+		snprintf(why, size, "%s is in use with granules of %u bytes; use --granule %uK as the others, or another device",
+			 pmem->path, ledger->granule, ledger->granule >> 10);
+		return false;
+	}
+	if (take_slot())
+		return true;
+	snprintf(why, size, "%s is in use by %d processes, and no more can; use another device", pmem->path, TM_POOL_OWNERS);
+	return false;
+}
+
+bool tm_pool_rejoin(void)
+{
+	char path[32];
+	int old = tm_pmem.fd;
+
+	// An open file of its own: its parent's locks end with its parent.
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", old);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	me = 0;
+	reclaim_ns = 0;
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) || dup3(fd, old, O_CLOEXEC) < 0) {
+		if (fd >= 0)
+			close(fd);
+		close(old);
+		tm_pmem.fd = -1;
+		return false;
+	}
+	close(fd);
+	return take_slot();
+}
+
+uint32_t tm_pool_frames(void)
+{
+	return ledger->frames;
+}
+
+uint32_t tm_pool_free(void)
+{
+	uint32_t used = 0;
+
+	for (unsigned i = 1; i <= ledger->owners; i++)
+		used += ledger->slot[i].frames;
+	return used < ledger->frames ? ledger->frames - used : 0; // another may be dying
+}
+
+uint32_t tm_pool_mine(void)
+{
+	return ledger->slot[me].frames;
+}
+
+unsigned tm_pool_owners(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 1; i <= ledger->owners; i++)
+		n += ledger->slot[i].pid != 0;
+	return n;
+}
+
+uint32_t tm_pool_take(uint32_t first, uint32_t n)
+{
+	uint32_t got = 0;
+
+	for (uint8_t nobody = 0; got < n && first + got < ledger->frames; got++)
+		if (!atomic_compare_exchange_strong(&ledger->owner[first + got], &nobody, me))
+			break;
+	ledger->slot[me].frames += got;
+	return got;
+}
+
+void tm_pool_give(uint32_t first, uint32_t n)
+{
+	for (uint32_t f = first; f < first + n; f++)
+		ledger->owner[f] = 0;
+	ledger->slot[me].frames -= n;
+}
+
+uint32_t tm_pool_find(uint32_t from, uint32_t to)
+{
+	const uint8_t *at = from < to ? memchr((uint8_t *)ledger->owner + from, 0, to - from) : NULL;
+
+	return at ? (uint32_t)(at - (uint8_t *)ledger->owner) : to;
+}
+
+uint32_t tm_pool_run(uint32_t first, uint32_t n)
+{
+	uint32_t k = 0;
+
+	while (k < n && first + k < ledger->frames && !ledger->owner[first + k])
+		k++;
+	return k;
+}
+
+void tm_pool_dram(uint64_t bytes)
+{
+	atomic_store_explicit(&ledger->slot[me].dram, bytes, memory_order_relaxed);
+}
+
+uint64_t tm_pool_dram_all(void)
+{
+	uint64_t sum = 0;
+
+	atomic_thread_fence(memory_order_seq_cst); // of two who have both just taken, one at least sees both
+	for (unsigned i = 1; i <= ledger->owners; i++)
+		sum += ledger->slot[i].dram;
+	return sum;
+}
+
+void tm_pool_want(void)
+{
+	ledger->slot[me].wanted = tm_os_now_ns();
+}
+
+bool tm_pool_wanted(void)
+{
+	uint64_t now = tm_os_now_ns();
+
+	for (unsigned i = 1; i <= ledger->owners; i++)
+		if (i != me && ledger->slot[i].wanted && now - ledger->slot[i].wanted < WANT_NS)
+			return true;
+	return false;
+}

@@ -1,0 +1,157 @@
+"""Several processes on one pool of PMEM, with one DRAM budget: frames are never handed out twice, the budget holds, and what belonged to a
+process that was killed comes back. On a file, which behaves as a device does."""
+import fcntl
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from test_allocator import MB, TIERMEM, run
+
+# Blocks with contents that tell whose they are, looked at all the time: bytes of another process would show.
+KEEPER = """
+import random, sys
+seed, steps = int(sys.argv[1]), int(sys.argv[2])
+r = random.Random(seed)
+blocks = {}
+def check(k):
+    assert blocks[k] == bytes([(k * 7 + seed) % 256]) * len(blocks[k]), (seed, k)
+print("ready", flush=True)
+for i in range(steps):
+    k = r.randrange(3000)
+    if k in blocks:
+        check(k)
+    blocks[k] = bytes([(k * 7 + seed) % 256]) * r.choice([600, 5000, 20000])
+print("full", flush=True)
+while sys.stdin.read(1) == "c":
+    for k in blocks:
+        check(k)
+    print("checked", flush=True)
+"""
+
+
+@pytest.fixture
+def pool(tmp_path):
+    path = tmp_path / "pool"
+    path.touch()
+    os.truncate(path, 256 * MB)
+    return path
+
+
+@pytest.fixture
+def keepers(pool):
+    """Starts keepers on the pool; ends those that are left."""
+    started = []
+
+    def start(seed, steps, *options, env=None):
+        started.append(subprocess.Popen([TIERMEM, "run", "--pmem", pool, "--granule", "4K", *options, "--", "/usr/bin/python3", "-c", KEEPER,
+                                         str(seed), str(steps)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env={**os.environ, **(env or {})}))
+        assert started[-1].stdout.readline() == "ready\n"
+        return started[-1]
+
+    yield start
+    for p in started:
+        p.kill()
+        p.wait()
+
+
+def stats(process):
+    done = subprocess.run([TIERMEM, "stats", str(process.pid), "--format", "json"], text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def check(process):
+    process.stdin.write("c")
+    process.stdin.flush()
+    assert process.stdout.readline() == "checked\n"
+
+
+def end(process):
+    process.stdin.close()
+    assert process.wait(timeout=20) == 0
+
+
+def test_processes_that_are_killed_share_a_pool(keepers):
+    options, wild = ["--dram", "16M", "--pool-dram", "24M"], {"TIERMEM_TEST_MIGRATE": "random"}
+    running = [keepers(seed, 10**9, *options, env=wild) for seed in range(3)]
+    for n in range(9):
+        time.sleep(0.3)
+        now = stats(running[1])
+        assert now["pool"]["processes"] == 3 and now["pool"]["dram_limit_bytes"] == 24 * MB
+        assert now["pool"]["dram_bytes"] <= 24 * MB
+        running[0].kill()
+        running[0].wait()
+        running = running[1:] + [keepers(100 + n, 4000 if n > 5 else 10**9, *options, env=wild)]
+    for process in running:
+        assert process.stdout.readline() == "full\n"
+        check(process)
+    time.sleep(1.1)  # who looks for the dead does so once a second
+    last = keepers(50, 4000, *options)
+    assert last.stdout.readline() == "full\n"
+    now = stats(last)
+    assert now["pool"]["processes"] == 4
+    mine = sum(stats(p)["tiers"]["pmem"]["bytes"] for p in [*running, last])
+    missing = now["pmem"]["bytes"] - now["pool"]["pmem_free_bytes"] - mine  # mapped ahead of use, or on their way
+    assert -MB < missing < 8 * MB, now
+    for process in [*running, last]:
+        check(process)
+        end(process)
+
+
+def test_one_that_has_more_than_its_share_gives_way(keepers):
+    options = ["--pool-dram", "24M", "--bandwidth", "1G"]
+    first = keepers(1, 4000, *options)
+    assert first.stdout.readline() == "full\n"
+    deadline = time.monotonic() + 30
+    while stats(first)["tiers"]["dram"]["bytes"] < 20 * MB:
+        assert time.monotonic() < deadline, stats(first)
+        time.sleep(0.1)
+    second = keepers(2, 4000, *options)
+    assert second.stdout.readline() == "full\n"
+    while stats(second)["tiers"]["dram"]["bytes"] < 10 * MB:
+        assert time.monotonic() < deadline, (stats(first), stats(second))
+        assert stats(second)["pool"]["dram_bytes"] <= 24 * MB
+        time.sleep(0.1)
+    for process in first, second:
+        check(process)
+        end(process)
+
+
+def test_the_budget_is_the_most_that_a_quota_can_be(keepers):
+    process = keepers(1, 4000, "--pool-dram", "8M")
+    assert stats(process)["dram_quota_bytes"] == 8 * MB
+    done = subprocess.run([TIERMEM, "quota", str(process.pid), "unlimited"], text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert stats(process)["dram_quota_bytes"] == 8 * MB
+
+
+def test_who_cannot_share_is_told_why(keepers, pool):
+    first = keepers(1, 10)
+    done = run(["--pmem", pool, "--granule", "64K"], ["/bin/true"])
+    assert done.returncode == 1 and "is in use with granules of 4096 bytes; use --granule 4K" in done.stderr
+    assert done.stderr.count("\n") == 1
+    end(first)
+    assert run(["--pmem", pool, "--granule", "64K"], ["/bin/true"]).returncode == 0
+    with open(pool) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = run(["--pmem", pool], ["/bin/true"])
+    assert done.returncode == 1 and "is in use by a process that does not share it" in done.stderr
+    os.truncate(pool, 8192)
+    done = run(["--pmem", pool, "--granule", "4K"], ["/bin/true"])
+    assert done.returncode == 1 and "too small" in done.stderr
+
+
+def test_what_a_power_cut_leaves_behind_is_nothing(keepers, pool):
+    """The ledger of the run before says that frames are taken by processes; none of them is there to be asked."""
+    first = keepers(1, 4000, "--dram", "1M")
+    assert first.stdout.readline() == "full\n"
+    first.kill()
+    first.wait()
+    second = keepers(2, 10, "--dram", "1M")
+    now = stats(second)
+    assert now["pool"]["processes"] == 1
+    assert now["pool"]["pmem_free_bytes"] >= now["pmem"]["bytes"] - now["tiers"]["pmem"]["bytes"] - MB
