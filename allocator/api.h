@@ -28,5 +28,7 @@ bool tm_api_make_room(size_t n, size_t first, size_t end);
 
 int tm_api_on_pressure(tiermem_pressure_fn *fn, void *data, unsigned interval_ms, char *why);
 int tm_api_off_pressure(int id, char *why);
+// In a forked child: callbacks are its parent's.
+void tm_api_pressure_reset(void);
 
 #endif

@@ -2,12 +2,13 @@
 // to PMEM for want of DRAM when a callback may be due again: nobody who allocates has anything to do with it.
 //
 // The mutex protects the table; it is not held while a callback runs. A callback that runs is `running`: who ends its registration
-// waits for that, unless he is the callback. Order: mutex, tm_lock. A forked child never comes here: it is not managed.
+// waits for that, unless he is the callback. Order: mutex, tm_lock. A forked child begins without any.
 #include "allocator/api.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #define CALLBACKS 16
 #define MS	  UINT64_C(1000000)
@@ -145,4 +146,16 @@ int tm_api_off_pressure(int id, char *why)
 		return 0;
 	snprintf(why, TM_WHY, "no callback is registered as %d", id);
 	return -EINVAL;
+}
+
+void tm_api_pressure_reset(void)
+{
+	pthread_mutex_t fresh_mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t fresh_cond = PTHREAD_COND_INITIALIZER;
+
+	mutex = fresh_mutex;
+	ended = fresh_cond;
+	memset(callbacks, 0, sizeof(callbacks));
+	started = false;
+	running = 0;
 }

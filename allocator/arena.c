@@ -11,6 +11,7 @@
 // pages it starts to use (tm_commit) and decommits them when they have been unused for its decay time (tm_decommit).
 // Hooks run with jemalloc's locks held: they call nothing that allocates. jemalloc's own metadata stays outside.
 #include "allocator/arena.h"
+#include "allocator/child.h"
 #include "allocator/core.h"
 #include "allocator/front.h"
 #include "allocator/jem.h"
@@ -32,6 +33,7 @@ struct zone_hooks {
 };
 
 __thread bool tm_arena_bound;
+__thread size_t tm_small_below;
 
 // What a thread needs for the zones of their own: state 0 is a new thread.
 static __thread struct {
@@ -258,8 +260,16 @@ void tm_arena_bind(void)
 		bind_thread();
 }
 
+void tm_arenas_interrupt(void)
+{
+	tm_small_below = 0;
+	if (me.state == READY)
+		me.state = NEW;
+}
+
 static void thread_starts(void)
 {
+	tm_child_adopt();
 	if (!tm_arena_bound)
 		bind_thread();
 	me.state = MAKING; // with the automatic arenas: what follows may allocate

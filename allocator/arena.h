@@ -13,6 +13,9 @@ bool tm_arenas_init(void);
 
 // In a forked child, whose other threads are gone.
 void tm_arenas_reset(void);
+// Has the calling thread call tm_child_adopt() soon, when jemalloc has no locks; and so plain_malloc() in preload_malloc.c.
+void tm_arenas_interrupt(void);
+extern __thread size_t tm_small_below; // requests below it need no look at anything; 0 until the thread has its arenas
 
 // The calling thread has its set of arenas, or needs none. A thread that has not calls tm_arena_bind() before it allocates:
 // after a few of those calls it is bound.

@@ -264,3 +264,17 @@ bool tm_control_serve(const struct pollfd *fds, uint64_t now)
 		work |= welcome(now);
 	return work;
 }
+
+void tm_control_forked(void)
+{
+	for (int i = 0; i < TM_CONTROL_CLIENTS; i++) {
+		if (clients[i].fd >= 0)
+			close(clients[i].fd);
+		clients[i].fd = -1;
+	}
+	if (listener >= 0)
+		close(listener);
+	listener = -1;
+	mover = NULL;
+	deaf_until = 0;
+}

@@ -17,6 +17,8 @@ void tm_control_init(void);
 uint64_t tm_control_polls(struct pollfd *fds, uint64_t now_ns);
 // Deals with what poll() reported, without ever waiting. True: somebody asked for work (tm_move_tick()).
 bool tm_control_serve(const struct pollfd *fds, uint64_t now_ns);
+// In a forked child: the socket and its clients are its parent's.
+void tm_control_forked(void);
 // Removes the socket.
 void tm_control_close(void);
 

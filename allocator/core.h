@@ -35,6 +35,7 @@ enum tm_granule_state {
 	TM_HINT_PMEM, // the same; contents in its frame
 	TM_FROZEN,    // PMEM, detached while a forked child copies it
 	TM_FOREIGN,   // mmap zone: the program mapped something of its own over it
+	TM_INHERITED, // in a forked child: anonymous memory, its parent's or from before it was managed; stays, and no quota counts it
 };
 
 enum tm_granule_flag {
@@ -67,7 +68,8 @@ struct tm_counters {
 
 struct tm_core {
 	bool managed;	       // this process is tiered (else everything passes through)
-	bool child;	       // a forked child: no threads, all anonymous
+	bool child;	       // a forked child that is not managed: no threads, all anonymous (child.h)
+	bool adopted;	       // it was one
 	bool uffd_works;       // migration and mmap capture are possible
 	atomic_bool engine_on; // threads run
 	pid_t pid;
@@ -76,6 +78,7 @@ struct tm_core {
 	uintptr_t base; // of zone 0; zones follow each other
 	size_t zone_bytes;
 	size_t bytes; // of all zones, and of the far area if there is one (far.h)
+	uintptr_t mmap_floor, far_floor; // captured mappings are from there on; what is below is inherited
 	struct tm_granule *table;
 	uint64_t quota; // granules, TM_UNLIMITED for none
 	uint64_t quota_bytes;
@@ -152,6 +155,14 @@ static inline unsigned tm_prot_flags(int prot)
 static inline bool tm_movable(const struct tm_granule *t)
 {
 	return !(t->flags & (TM_PINNED | TM_PROT));
+}
+
+// Pages of [addr, end) in granule g.
+static inline uint16_t tm_pages_in(size_t g, uintptr_t addr, uintptr_t end)
+{
+	uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
+
+	return (uint16_t)(((to < end ? to : end) - (from > addr ? from : addr)) / TM_PAGE);
 }
 
 // Changes state and frame of a granule, keeping the counters and the estimate of mappings. tm_lock held.

@@ -10,13 +10,14 @@
 //
 // jemalloc's handlers take its locks before ours run (theirs are registered later) and give them back after: nobody can wait
 // for a frozen granule while holding one. No migration runs across a fork: the engine is held. The child has no threads
-// of ours; all that it allocates is DRAM, not counted.
+// of ours, and what it allocates is DRAM, not counted, until it has grown (child.h).
 //
 // Without userfaultfd the child copies, while the parent waits on a pipe: writes of other threads may get into the copy.
 // Guest RAM is no child's (QEMU asks for MADV_DONTFORK): it is unmapped there, and nothing is copied.
 // vfork and posix_spawn share memory until exec and need nothing. A raw clone() runs no handlers and shares PMEM granules.
 #include "allocator/fork.h"
 #include "allocator/arena.h"
+#include "allocator/child.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
 #include "allocator/frames.h"
@@ -203,6 +204,7 @@ static void in_child(void)
 		each_run(TM_PMEM, copy_shared);
 		each_run(TM_EMPTY, unmap_ahead);
 	}
+	tm_child_forked();
 	if (ready[0] >= 0) {
 		close(ready[0]);
 		close(ready[1]);

@@ -92,6 +92,8 @@ bool tm_granules_init(uint64_t zone_bytes, bool far)
 	tm_no_huge((void *)tm.base, zone_bytes * TM_ZONES);
 	for (int z = 0; z < TM_ZONES; z++)
 		tm.bump[z] = tm.base + (uintptr_t)z * zone_bytes;
+	tm.mmap_floor = tm.bump[TM_MMAP];
+	tm.far_floor = tm.base + TM_ZONES * zone_bytes;
 	return true;
 }
 
@@ -124,7 +126,7 @@ enum tm_zone tm_zone_of(size_t g)
 
 size_t tm_zone_first(enum tm_zone zone)
 {
-	return ((size_t)zone * tm.zone_bytes) >> tm.shift;
+	return zone == TM_MMAP ? tm_index(tm.mmap_floor) : ((size_t)zone * tm.zone_bytes) >> tm.shift;
 }
 
 size_t tm_zone_end(enum tm_zone zone)

@@ -156,3 +156,10 @@ unsigned tm_hint_waiting(void)
 {
 	return waiting;
 }
+
+void tm_hint_reset(void)
+{
+	memset(slots, 0, sizeof(slots));
+	waiting = 0;
+	ring_in = ring_out = 0;
+}

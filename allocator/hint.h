@@ -25,6 +25,8 @@ void tm_hint_restore(size_t g, bool touched);
 void tm_hint_expire(uint64_t age_ns);
 // Takes the next result; false: none.
 bool tm_hint_next(struct tm_hint_result *result);
+// In a forked child: there are none.
+void tm_hint_reset(void);
 // How many hints wait now.
 unsigned tm_hint_waiting(void);
 

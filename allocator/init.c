@@ -250,5 +250,6 @@ static __attribute__((destructor)) void stop(void)
 	if (!tm.managed || tm.child || getpid() != tm.pid)
 		return;
 	tm_control_close();
-	tm_stats_write_file();
+	if (!tm.adopted) // that file is its parent's
+		tm_stats_write_file();
 }

@@ -42,11 +42,16 @@ bool tm_migrate_init(void)
 		tm_os_madvise(p, DETACH_BYTES + ((size_t)4 << 20), MADV_NOHUGEPAGE);
 	stage = p;
 	empty = p + ((size_t)4 << 20);
-	if (tm.uffd_works && tm_os_uffd_register_writes(tm.uffd_remap, empty, DETACH_BYTES)) {
-		tm_log("userfaultfd cannot register memory: no migration");
-		tm.uffd_works = false;
-	}
+	tm_migrate_register();
 	return true;
+}
+
+void tm_migrate_register(void)
+{
+	if (!tm.uffd_works || !tm_os_uffd_register_writes(tm.uffd_remap, empty, DETACH_BYTES))
+		return;
+	tm_log("userfaultfd cannot register memory: no migration");
+	tm.uffd_works = false;
 }
 
 size_t tm_migrate_run(void)

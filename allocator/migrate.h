@@ -8,6 +8,8 @@
 
 // Prepares the staging areas. False: no address space.
 bool tm_migrate_init(void);
+// With a new userfaultfd, in a forked child.
+void tm_migrate_register(void);
 // Longest run that one call moves, in granules.
 size_t tm_migrate_run(void);
 

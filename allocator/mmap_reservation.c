@@ -45,6 +45,11 @@ bool tm_reservation_covers(size_t g, size_t n)
 	return r && n <= r->n - (g - r->g);
 }
 
+void tm_reservation_forget(void)
+{
+	count = 0;
+}
+
 void tm_reservation_remove(size_t g, size_t n, void (*removed)(size_t g, size_t n))
 {
 	for (size_t i = count; i-- > 0;) {

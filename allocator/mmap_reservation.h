@@ -14,6 +14,8 @@ size_t tm_reservations_near(void);
 bool tm_reservation_has(size_t g);
 // Whether the n granules from g lie in one.
 bool tm_reservation_covers(size_t g, size_t n);
+// In a forked child: there are none.
+void tm_reservation_forget(void);
 // These granules are in none any more; calls removed, if there is such, for every part of them that was. If the table has no place for a
 // remainder it is forgotten, and stays reserved.
 void tm_reservation_remove(size_t g, size_t n, void (*removed)(size_t g, size_t n));

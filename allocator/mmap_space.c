@@ -38,6 +38,14 @@ size_t tm_space_take(size_t n, bool far)
 	return tm_index(start);
 }
 
+void tm_space_forget(void)
+{
+	spaces[0].count = spaces[1].count = 0;
+	tm.mmap_floor = tm.bump[TM_MMAP];
+	tm.far_floor = tm.base + TM_ZONES * tm.zone_bytes + far_bump;
+	tm_far_unuse(tm_index(tm.base + TM_ZONES * tm.zone_bytes), TM_FAR_BYTES >> tm.shift);
+}
+
 void tm_space_give(size_t g, size_t n)
 {
 	struct space *s = &spaces[tm_far_has(g)];

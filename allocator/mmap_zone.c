@@ -28,8 +28,9 @@
 
 bool tm_mmap_owns(const void *addr, size_t size)
 {
-	uintptr_t start = tm.base + TM_MMAP * tm.zone_bytes, end = tm.base + tm.bytes;
-	return tm.managed && (uintptr_t)addr - start < end - start && size <= end - (uintptr_t)addr &&
+	uintptr_t at = (uintptr_t)addr, end = tm.base + tm.bytes;
+	uintptr_t start = at < tm.base + TM_ZONES * tm.zone_bytes ? tm.mmap_floor : tm.far_floor;
+	return tm.managed && at - start < end - start && size <= end - at &&
 	       (!tm.guest || tm_guest_owns((uintptr_t)addr, size));
 }
 

@@ -283,3 +283,13 @@ void tm_move_quota_state(struct tm_move_state *state)
 	state->over_bytes = over() << tm.shift;
 	state->why = state->over_bytes ? shrink_why : NULL;
 }
+
+void tm_move_reset(void)
+{
+	shrink.step = demand.step = yield.step = STEPS;
+	job = (struct tm_move_job){0};
+	shrink_retry_ns = 0;
+	shrink_pause = RETRY_NS;
+	shrink_why = NULL;
+	changes = 0;
+}

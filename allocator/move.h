@@ -32,6 +32,8 @@ const struct tm_move_job *tm_move_job(void);
 void tm_move_cancel(void);
 // Something is on its way: policy and tracker pause.
 bool tm_move_busy(void);
+// In a forked child: nobody has asked for anything.
+void tm_move_reset(void);
 
 // Does what is due, for a few milliseconds. Returns in how many ns to call again. Engine held.
 uint64_t tm_move_tick(uint64_t now_ns);

@@ -3,6 +3,7 @@
 //
 // A frame that is needed is mapped together with those of the empty granules behind it (TM_AHEAD), in one call:
 // neighbours have neighbouring frames, so the kernel keeps one mapping, and calls are rare.
+#include "allocator/child.h"
 #include "allocator/core.h"
 #include "allocator/frames.h"
 #include "allocator/hint.h"
@@ -74,14 +75,6 @@ static bool place(size_t g, size_t need)
 	return true;
 }
 
-// Pages of [addr, end) in granule g.
-static uint16_t pages_in(size_t g, uintptr_t addr, uintptr_t end)
-{
-	uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
-
-	return (uint16_t)(((to < end ? to : end) - (from > addr ? from : addr)) / TM_PAGE);
-}
-
 // Takes memory out of use, the granules of [addr, end) that nothing else uses any more. tm_lock held.
 static void release(uintptr_t addr, uintptr_t end)
 {
@@ -90,10 +83,10 @@ static void release(uintptr_t addr, uintptr_t end)
 	for (size_t g = tm_index(addr); g <= last;) {
 		struct tm_granule *t = &tm.table[g];
 		enum tm_zone zone = tm_zone_of(g);
-		uint16_t pages = pages_in(g, addr, end);
+		uint16_t pages = tm_pages_in(g, addr, end);
 		if (t->live > pages) { // the rest of it stays in use
 			uintptr_t from = (uintptr_t)tm_address(g) > addr ? (uintptr_t)tm_address(g) : addr;
-			if (t->state == TM_DRAM)
+			if (t->state == TM_DRAM || t->state == TM_INHERITED)
 				tm_os_madvise((void *)from, (size_t)pages * TM_PAGE, MADV_DONTNEED);
 			else if (t->state == TM_PMEM && tm_pmem.alias)
 				memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0,
@@ -106,15 +99,15 @@ static void release(uintptr_t addr, uintptr_t end)
 		uint8_t state = t->state;
 		size_t n = 0;
 		while (g + n <= last && tm.table[g + n].state == state &&
-		       tm.table[g + n].live <= pages_in(g + n, addr, end))
+		       tm.table[g + n].live <= tm_pages_in(g + n, addr, end))
 			n++;
-		if (state == TM_DRAM) {
-			tm_os_madvise(tm_address(g), n << tm.shift, MADV_DONTNEED);
-			tm_quota_give(zone, n);
-		} else {
+		if (state == TM_PMEM)
 			tm_pmem_count(zone, -(int64_t)n);
-		}
-		bool unmapped = state == TM_DRAM || tm_make_anonymous(g, n, PROT_READ | PROT_WRITE);
+		else
+			tm_os_madvise(tm_address(g), n << tm.shift, MADV_DONTNEED);
+		if (state == TM_DRAM)
+			tm_quota_give(zone, n);
+		bool unmapped = state != TM_PMEM || tm_make_anonymous(g, n, PROT_READ | PROT_WRITE);
 		for (size_t i = g; i < g + n; i++) {
 			tm.table[i].live = 0;
 			if (tm.advised)
@@ -136,8 +129,10 @@ bool tm_commit(uintptr_t addr, size_t size)
 	uintptr_t end = addr + size;
 	size_t last = tm_index(end - 1);
 
-	if (tm.child)
+	if (tm.child) {
+		tm_child_commit(addr, size);
 		return true;
+	}
 	tm_lock();
 	tm.count.commits++;
 	for (size_t g = tm_index(addr); g <= last; g++) {
@@ -148,7 +143,7 @@ bool tm_commit(uintptr_t addr, size_t size)
 			tm_unlock();
 			return false;
 		}
-		t->live = (uint16_t)(t->live + pages_in(g, addr, end));
+		t->live = (uint16_t)(t->live + tm_pages_in(g, addr, end));
 	}
 	tm_unlock();
 	return true;
@@ -160,7 +155,7 @@ bool tm_decommit(uintptr_t addr, size_t size)
 	size_t last = tm_index(end - 1);
 
 	if (tm.child) {
-		tm_os_madvise((void *)addr, size, MADV_DONTNEED);
+		tm_child_decommit(addr, size);
 		return true;
 	}
 	tm_lock();
@@ -175,7 +170,7 @@ bool tm_decommit(uintptr_t addr, size_t size)
 			g = tm_index(addr) - 1; // others may be on their way by now
 			continue;
 		}
-		if ((state != TM_DRAM && state != TM_PMEM) || (state == TM_PMEM && !tm_pmem.alias)) {
+		if ((state != TM_DRAM && state != TM_PMEM && state != TM_INHERITED) || (state == TM_PMEM && !tm_pmem.alias)) {
 			tm_unlock();
 			return false;
 		}

@@ -202,24 +202,27 @@ bool tm_pool_join(struct tm_pmem *pmem, size_t granule, char *why, size_t size)
 	return false;
 }
 
-bool tm_pool_rejoin(void)
+bool tm_pool_forked(void)
 {
 	char path[32];
 	int old = tm_pmem.fd;
 
-	// An open file of its own: its parent's locks end with its parent.
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", old);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
-	me = 0;
-	reclaim_ns = 0;
-	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) || dup3(fd, old, O_CLOEXEC) < 0) {
-		if (fd >= 0)
-			close(fd);
+	bool ok = fd >= 0 && !flock(fd, LOCK_SH | LOCK_NB) && dup3(fd, old, O_CLOEXEC) == old;
+	if (fd >= 0)
+		close(fd);
+	if (!ok) {
 		close(old);
 		tm_pmem.fd = -1;
-		return false;
 	}
-	close(fd);
+	me = 0;
+	reclaim_ns = 0;
+	return ok;
+}
+
+bool tm_pool_rejoin(void)
+{
 	return take_slot();
 }
 

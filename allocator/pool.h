@@ -20,7 +20,10 @@
 
 // Takes part in a device that is open; what the ledger takes of it is pmem->start from then on, and not in pmem->bytes. False: why says what is wrong and how to mend it, in one line.
 bool tm_pool_join(struct tm_pmem *pmem, size_t granule, char *why, size_t size);
-// In a forked child: it does not own what its parent owns. False: no place for it, and the device is closed.
+// In a forked child: it owns nothing. It gets an open file of its own, or its parent's locks would not end with its parent. False: it
+// cannot take part again; the device is closed.
+bool tm_pool_forked(void);
+// The child becomes an owner. False: there are too many.
 bool tm_pool_rejoin(void);
 
 uint32_t tm_pool_frames(void); // of the device

@@ -1,6 +1,7 @@
 // The malloc family. Small and large requests go to jemalloc as they are; requests of the zones in between to their
 // own arenas. One comparison tells; before the library is ready it is always true, so the first call sets up.
 #include "allocator/arena.h"
+#include "allocator/child.h"
 #include "allocator/core.h"
 #include "allocator/front.h"
 #include "allocator/init.h"
@@ -41,9 +42,6 @@ static inline bool special_address(const void *p)
 	return (uintptr_t)p - special_base < special_bytes;
 }
 
-// Requests below it are neither special nor anything else: 0 until the thread has its arenas.
-static __thread size_t small_below;
-
 // p came from jemalloc for a request that is not special.
 static inline void *plain(void *p, size_t size)
 {
@@ -58,8 +56,10 @@ static __attribute__((noinline)) void *plain_malloc(size_t size, int flags)
 {
 	if (!tm_arena_bound)
 		tm_arena_bind();
-	if (!small_below && tm_arena_bound && ready && tm.managed)
-		small_below = lo < TM_CODE_SMALL_BYTES ? lo : TM_CODE_SMALL_BYTES;
+	if (!tm_small_below && tm_arena_bound && ready && tm.managed) {
+		tm_child_adopt();
+		tm_small_below = lo < TM_CODE_SMALL_BYTES ? lo : TM_CODE_SMALL_BYTES;
+	}
 	void *p = flags & MALLOCX_ZERO ? je_calloc(1, size) : je_malloc(size);
 	if (!p && tm_arenas_purge(size))
 		p = flags & MALLOCX_ZERO ? je_calloc(1, size) : je_malloc(size);
@@ -92,7 +92,7 @@ void *malloc(size_t size)
 {
 	void *p;
 
-	if (__builtin_expect(size < small_below, 1)) {
+	if (__builtin_expect(size < tm_small_below, 1)) {
 		unsigned code = tm_small_code[(size + 7) / 8];
 		p = tm_front_pop(code);
 		if (p)

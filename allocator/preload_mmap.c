@@ -3,6 +3,7 @@
 //
 // Not captured: MAP_FIXED but for what the program reserved before, stacks, huge pages, locked and executable mappings, those under 64 KiB or a
 // granule.
+#include "allocator/child.h"
 #include "allocator/core.h"
 #include "allocator/guest.h"
 #include "allocator/mmap_zone.h"
@@ -26,6 +27,8 @@ void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 		!(prot & ~(PROT_READ | PROT_WRITE));
 
 	if (anonymous && !(flags & REFUSED)) {
+		if (tm.child && prot)
+			tm_child_mmap(size);
 		void *p = prot ? tm_mmap_capture(size, prot) : tm_mmap_capture_reservation(size);
 		if (p)
 			return p;

@@ -36,9 +36,19 @@ bool tm_uffd_init(void)
 {
 	tm.uffd = tm_os_uffd(false, tm.guest);
 	tm.uffd_remap = tm.uffd < 0 ? -1 : tm_os_uffd(true, true);
-	zeros = tm_os_reserve(ZERO_BYTES);
+	if (!zeros)
+		zeros = tm_os_reserve(ZERO_BYTES);
 	tm.uffd_works = tm.uffd >= 0 && tm.uffd_remap >= 0 && zeros;
 	return tm.uffd_works;
+}
+
+void tm_uffd_forked(void)
+{
+	if (tm.uffd >= 0)
+		close(tm.uffd);
+	if (tm.uffd_remap >= 0)
+		close(tm.uffd_remap);
+	tm.uffd = tm.uffd_remap = -1;
 }
 
 // Untouched granules from g on that belong in the same place, at most most.

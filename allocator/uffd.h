@@ -7,6 +7,8 @@
 
 // Opens both userfaultfds; false: denied, tm.uffd_works stays false.
 bool tm_uffd_init(void);
+// In a forked child: what it has is its parent's.
+void tm_uffd_forked(void);
 // The thread's body.
 void *tm_uffd_thread(void *unused);
 // CPU time the fault thread spent on hints so far.

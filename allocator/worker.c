@@ -139,3 +139,11 @@ bool tm_worker_start(void)
 	tm.engine_on = ok;
 	return ok;
 }
+
+void tm_worker_forked(void)
+{
+	if (kick_fd >= 0)
+		close(kick_fd);
+	kick_fd = -1;
+	sleeping = AWAKE;
+}

@@ -7,4 +7,7 @@
 // Starts the fault thread and the worker. Signals stay with the program's own threads.
 bool tm_worker_start(void);
 
+// In a forked child: there is none.
+void tm_worker_forked(void);
+
 #endif

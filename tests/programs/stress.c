@@ -1,8 +1,9 @@
-// Checks memory against a shadow while something migrates it: stress SECONDS THREADS [fork]
+// Checks memory against a shadow while something migrates it: stress SECONDS THREADS [fork|family]
 //
 // Every thread has counters, blocks of all sizes and a mapping, all of them in memory that tiermem manages, and what they
 // should hold in .bss, which it does not. Half of the threads have the kernel write for them: read(2) from a pipe.
-// With "fork", one more thread forks all the time; the child checks what the forking thread owns, and changes it.
+// With "fork", one more thread forks all the time; the child checks what the forking thread owns, and changes it. With "family" children
+// grow, have a thread of their own, and fork again: they do what their parent does, and what they have from it must stay, too.
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -174,6 +175,43 @@ static void check_all(struct owner *o)
 		check_map(o, page);
 }
 
+static int family;
+
+static void in_child(struct owner *o, int generation)
+{
+	struct owner *own = &owners[THREADS - generation], *other = own - 4;
+	pthread_t thread;
+	int status;
+
+	check_all(o);
+	for (int i = 0; i < 200; i++)
+		step(o, 0);
+	if (!family)
+		return;
+	set_up(own, (uint64_t)generation + 100);
+	set_up(other, (uint64_t)generation + 200);
+	if (pthread_create(&thread, NULL, worker, other))
+		wrong("thread", 0, 0, 0);
+	for (int i = 0; i < 2000; i++) {
+		step(own, 0);
+		if (i % 10 == 0)
+			step(o, 0);
+		pid_t child = i == 1000 && generation < 3 ? fork() : -1;
+		if (!child) {
+			in_child(own, generation + 1);
+			check_all(o);
+			_exit(0);
+		}
+		if (child > 0 && (waitpid(child, &status, 0) != child || status))
+			wrong("grandchild", 0, 0, 0);
+	}
+	stop = 1;
+	pthread_join(thread, NULL);
+	check_all(own);
+	check_all(other);
+	check_all(o);
+}
+
 static void *forker(void *arg)
 {
 	struct owner *o = arg;
@@ -182,9 +220,7 @@ static void *forker(void *arg)
 	while (!stop) {
 		pid_t child = fork();
 		if (!child) {
-			check_all(o);
-			for (int i = 0; i < 200; i++)
-				step(o, 0);
+			in_child(o, 1);
 			_exit(0);
 		}
 		for (int i = 0; i < 50; i++)
@@ -201,7 +237,8 @@ int main(int argc, char **argv)
 	pthread_t thread[THREADS];
 	uint64_t steps = 0;
 
-	n = n > THREADS - 1 ? THREADS - 1 : n;
+	family = forks && !strcmp(argv[3], "family");
+	n = n > THREADS / 2 ? THREADS / 2 : n;
 	for (int i = 0; i < n + forks; i++)
 		set_up(&owners[i], (uint64_t)i + 1);
 	for (int i = 0; i < n + forks; i++)
