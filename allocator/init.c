@@ -250,6 +250,5 @@ static __attribute__((destructor)) void stop(void)
 	if (!tm.managed || tm.child || getpid() != tm.pid)
 		return;
 	tm_control_close();
-	if (!tm.adopted) // that file is its parent's
-		tm_stats_write_file();
+	tm_stats_write_file();
 }

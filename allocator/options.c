@@ -22,7 +22,7 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 	[TM_OPT_IO_URING] = {"io-uring", "TIERMEM_IO_URING", "allow|deny", "allow", TM_OPT_ALLOW,
 			     "deny: the program finds a kernel without io_uring, which would end migration"},
 	[TM_OPT_STATS] = {"stats", "TIERMEM_STATS", "FILE", "", TM_OPT_TEXT,
-			  "write statistics as JSON to FILE at exit"},
+			  "write statistics as JSON to FILE at exit; %p in it is the process id, and children that are managed write theirs"},
 	[TM_OPT_CONF] = {"conf", "TIERMEM_CONF", "FILE", "/etc/tiermem.conf", TM_OPT_TEXT,
 			 "configuration file; empty: none"},
 	[TM_OPT_SMALL_MAX] = {"small-max", "TIERMEM_SMALL_MAX", "SIZE", "512", TM_OPT_SIZE,
@@ -83,6 +83,17 @@ bool tm_parse_size(const char *text, uint64_t *bytes)
 		return false;
 	*bytes = value << shift;
 	return true;
+}
+
+bool tm_option_path(const char *path, int pid, char *out, size_t size)
+{
+	const char *at = strstr(path, "%p");
+
+	if (at)
+		snprintf(out, size, "%.*s%d%s", (int)(at - path), path, pid, at + 2);
+	else
+		snprintf(out, size, "%s", path);
+	return at;
 }
 
 bool tm_option_check(const struct tm_option *option, const char *value, char *why, size_t size)

@@ -49,6 +49,9 @@ extern const struct tm_option tm_options[TM_OPTIONS];
 // Reads a size: bytes, or with K, M, G or T (powers of 1024), "unlimited" for TM_UNLIMITED; false: not a size.
 bool tm_parse_size(const char *text, uint64_t *bytes);
 
+// A path with %p replaced by a process id, cut off at size. True: there was a %p.
+bool tm_option_path(const char *path, int pid, char *out, size_t size);
+
 // Checks one value; writes why it is wrong, without the option's name, to why. Returns true if it is fine.
 bool tm_option_check(const struct tm_option *option, const char *value, char *why, size_t size);
 

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -178,9 +179,11 @@ size_t tm_stats_json(char *text, size_t size, bool capture)
 void tm_stats_write_file(void)
 {
 	static char text[8192];
-	const char *path = tm.value[TM_OPT_STATS];
+	char path[PATH_MAX];
 
-	if (!*path)
+	// Without a %p the file is that of the process that was started.
+	if (!*tm.value[TM_OPT_STATS] ||
+	    (!tm_option_path(tm.value[TM_OPT_STATS], tm.pid, path, sizeof(path)) && tm.adopted))
 		return;
 	size_t n = tm_stats_json(text, sizeof(text), true), done = 0;
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

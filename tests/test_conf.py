@@ -97,7 +97,7 @@ ODD = [
 ]
 BAD = [
     (b"dram = 1M\n", 1, "begins without a section"),
-    (b"[default]\n\ndramm = 1M\n", 3, "unknown key 'dramm'; there are managed, dram, pmem, "),
+    (b"[default]\n\ndramm = 1M\n", 3, "unknown key 'dramm'; there are managed, dram, pool-dram, pmem, "),
     (b"[default]\nconf = x\n", 2, "unknown key 'conf'"),
     (b"[default]\nreserve = 1G\n", 2, "unknown key 'reserve'"),
     (b"[default]\ndram = much\n", 2, "dram: 'much' is not a size"),

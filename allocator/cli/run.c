@@ -115,10 +115,12 @@ static void make_absolute(enum tm_option_id id)
 // What a run of days writes must be writable: find out now.
 static int check_file(enum tm_option_id id, const char *what)
 {
-	const char *path = getenv(tm_options[id].env);
+	const char *value = getenv(tm_options[id].env);
+	char path[PATH_MAX];
 
-	if (!path || !*path)
+	if (!value || !*value)
 		return 0;
+	tm_option_path(value, getpid(), path, sizeof(path)); // exec keeps the id
 	FILE *f = fopen(path, "a");
 	if (!f)
 		return cli_error(1, "cannot write the %s to %s: %s", what, path, strerror(errno));

@@ -8,10 +8,13 @@ A suite whose package is not installed is a skip, and says so.
 """
 import argparse
 import configparser
+import glob
+import json
 import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -20,7 +23,7 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TIERMEM = ROOT / "build/bin/tiermem"
+LIBRARY = ROOT / "build/lib/libtiermem-preload.so"
 PYTHON = "/usr/bin/python3"
 
 
@@ -49,18 +52,38 @@ def wait_for(socket, server):
 
 
 class Launcher:
-    """How a suite starts what it runs: as it is, or managed by tiermem."""
+    """How a suite starts what it runs: as it is, or with the library in front of all, and a configuration that lists what is to be managed,
+    however it is started."""
 
-    def __init__(self, settings, memory, dram):
-        self.name, self.env, self.words = "plain" if dram is None else f"{dram} %", {}, []
-        if dram is not None:
-            quota = str(int(memory) * dram // 100)
-            self.words = [str(TIERMEM), "run", "--conf=", "--dram", quota, "--pmem", settings["pmem"], "--granule", settings["granule"], "--"]
-            # Without io_uring MariaDB takes libaio; with it nothing of its server would migrate.
-            self.env = {"TIERMEM_TEST_MIGRATE": "random", "TIERMEM_IO_URING": "deny"}
+    def __init__(self, settings, suite, dram, where):
+        self.name, self.env, self.stats = "plain" if dram is None else f"{dram} %", {}, where / "stats"
+        if dram is None:
+            return
+        self.stats.mkdir()
+        self.stats.chmod(0o777)  # some programs change their user
+        conf = where / "tiermem.conf"
+        conf.write_text(f"[default]\ndram = {size(suite['memory']) * dram // 100}\npmem = {settings['pmem']}\ngranule = {settings['granule']}\n"
+                        + "".join(f"[program {p}]\n" for p in programs(suite)))
+        # Without io_uring MariaDB takes libaio; with it nothing of its server would migrate.
+        self.env = {"LD_PRELOAD": str(LIBRARY), "TIERMEM_CONF": str(conf), "TIERMEM_STATS": f"{self.stats}/%p.json",
+                    "TIERMEM_TEST_MIGRATE": "random", "TIERMEM_IO_URING": "deny"}
 
-    def __call__(self, *command):
-        return [*self.words, *map(str, command)]
+    def managed(self):
+        """How many processes were managed to their end, and how many granules they migrated."""
+        n = moved = 0
+        for file in self.stats.glob("*.json"):
+            try:
+                migrations = json.loads(file.read_text())["migrations"]
+            except ValueError:  # it was killed while it wrote
+                continue
+            n, moved = n + 1, moved + migrations["promoted"] + migrations["demoted"]
+        return n, moved
+
+
+def programs(suite):
+    """The files of the programs that a suite is about, by their real paths."""
+    found = [p for name in suite["programs"].split() for p in ([shutil.which(name)] if "/" not in name else glob.glob(name)) if p]
+    return [os.path.realpath(p) for p in found]
 
 
 def cpython(suite, launch, where, short, left):
@@ -69,7 +92,7 @@ def cpython(suite, launch, where, short, left):
     leave = {line.split()[0] for line in suite["except"].split("\n") if line.split()}
     chosen = suite["short"].split() if short else [t for t in tests if t not in leave]
     report = where / "report.xml"
-    call(launch(PYTHON, "-m", "test", "-j", os.cpu_count(), "--timeout", "300", "--junit-xml", report, *chosen), left(), where, launch.env,
+    call([PYTHON, "-m", "test", "-j", os.cpu_count(), "--timeout", "300", "--junit-xml", report, *chosen], left(), where, launch.env,
          where / "log")
     results = {}
     for case in xml.etree.ElementTree.parse(report).iter("testcase"):
@@ -81,14 +104,14 @@ def cpython(suite, launch, where, short, left):
 
 def stress_ng(suite, launch, where, short, left):
     names = suite["stressors"].split()[: 4 if short else None]
-    return {n: call(launch("stress-ng", f"--{n}", "2", "--timeout", "3" if short else "10", "--vm-bytes", "64M", "--verify", "--temp-path", where),
+    return {n: call(["stress-ng", f"--{n}", "2", "--timeout", "3" if short else "10", "--vm-bytes", "64M", "--verify", "--temp-path", where],
                     min(left(), 120), where, launch.env, where / "log") == 0 for n in names}
 
 
 def redis_benchmark(suite, launch, where, short, left):
     socket = where / "s"
     with open(where / "log", "ab") as log:
-        server = subprocess.Popen(launch("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", where), stdout=log,
+        server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", where], stdout=log,
                                   stderr=log, env={**os.environ, **launch.env})
     try:
         wait_for(socket, server)
@@ -101,15 +124,18 @@ def redis_benchmark(suite, launch, where, short, left):
 
 
 def pgbench(suite, launch, where, short, left):
-    """As the user postgres, who may not use userfaultfd where it is for root only: placement without migration then."""
+    """As the user postgres, who is given userfaultfd (in a mount namespace of its own) for the time."""
     newest = max(Path("/usr/lib/postgresql").iterdir(), key=lambda p: int(p.name)) / "bin"
-    data = where / "data"
+    data, device = where / "data", where / "userfaultfd"
     shutil.chown(where, "postgres")
     as_user = ["runuser", "-u", "postgres", "--"]
+    if launch.env and os.path.exists("/dev/userfaultfd"):
+        os.mknod(device, 0o666 | stat.S_IFCHR, os.stat("/dev/userfaultfd").st_rdev)
+        device.chmod(0o666)
+        as_user = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /dev/userfaultfd && exec "$@"', device, *as_user]
 
     def tool(name, *arguments, managed=False):
-        command = [*as_user, *(launch(newest / name, *arguments) if managed else [newest / name, *arguments])]
-        return call(list(map(str, command)), left(), where, launch.env if managed else {}, where / "log") == 0
+        return call(list(map(str, [*as_user, newest / name, *arguments])), left(), where, launch.env if managed else {}, where / "log") == 0
 
     results = {"initdb": tool("initdb", "-D", data, "--no-sync")}
     results["start"] = tool("pg_ctl", "-D", data, "-w", "-l", where / "server.log", "-o", f"-c listen_addresses= -k {where} -c shared_buffers=32MB",
@@ -136,9 +162,9 @@ def sysbench(suite, launch, where, short, left):
     results = {"install": run("mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db",
                               "--auth-root-authentication-method=normal")}
     with open(where / "log", "ab") as log:
-        server = subprocess.Popen(launch("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={socket}", "--skip-networking",
+        server = subprocess.Popen(["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={socket}", "--skip-networking",
                                          "--innodb-buffer-pool-size=48M",
-                                         "--innodb-flush-method=O_DIRECT"), stdout=log, stderr=log,
+                                         "--innodb-flush-method=O_DIRECT"], stdout=log, stderr=log,
                                   env={**os.environ, **launch.env})
     tables = ["--db-driver=mysql", f"--mysql-socket={socket}", "--mysql-user=root", "--mysql-db=sb", "--tables=4",
               f"--table-size={5000 if short else 50000}"]
@@ -160,9 +186,9 @@ def sysbench(suite, launch, where, short, left):
 def mtr(suite, launch, where, short, left):
     """MariaDB's own tests, by their names in the log: {test: passed}. The client, the servers and mtr itself are managed."""
     folder = Path("/usr/share/mysql/mysql-test")
-    call(launch("perl", folder / "mysql-test-run.pl", "--force", "--max-test-fail=0", f"--parallel={os.cpu_count()}", "--retry=0", "--suite=main",
+    call(["perl", folder / "mysql-test-run.pl", "--force", "--max-test-fail=0", f"--parallel={os.cpu_count()}", "--retry=0", "--suite=main",
                 f"--do-test={suite['short' if short else 'tests']}", f"--vardir={where}/var", "--mysqld=--user=root",
-                f"--testcase-timeout={suite['minutes']}", "--nocheck-testcases"), left(), folder, launch.env, where / "log")
+                f"--testcase-timeout={suite['minutes']}", "--nocheck-testcases"], left(), folder, launch.env, where / "log")
     found = re.findall(r"^(main\.\S+(?: '[^']*')?)\s+(?:w\d+ )?\[ (pass|fail) ", (where / "log").read_text(errors="replace"), re.M)
     return {name: result == "pass" for name, result in found}
 
@@ -194,17 +220,18 @@ def run_suite(name, conf, short, keep):
         return None
     plain, differ = None, 0
     for dram in [None, *map(int, settings["dram"].split(","))]:
-        launch = Launcher(settings, size(suite["memory"]), dram)
         where = Path(tempfile.mkdtemp(prefix=f"suite-{name}-", dir=keep))
         os.chmod(where, 0o755)
-        # Not the first process that is started, but what that starts: it must be managed, too.
-        if dram is not None and call(launch("sh", "-c", "grep -q libtiermem-preload /proc/self/maps; exit $?"), 60, where, launch.env):
-            print(f"{name}, {launch.name}: tiermem does not manage what it is to manage", flush=True)
-            return 1
+        launch = Launcher(settings, suite, dram, where)
         begin = time.monotonic()
         results = SUITES[name](suite, launch, where, short, lambda: float(suite["seconds"]) - (time.monotonic() - begin))
         passed = {t for t, ok in results.items() if ok}
-        print(f"{name}, {launch.name}: {len(passed)} of {len(results)} passed in {time.monotonic() - begin:.0f} s ({where}/log)", flush=True)
+        managed, moved = launch.managed()
+        print(f"{name}, {launch.name}: {len(passed)} of {len(results)} passed in {time.monotonic() - begin:.0f} s"
+              + (f", {managed} processes managed, {moved} granules moved" if launch.env else "") + f" ({where}/log)", flush=True)
+        if launch.env and not moved:
+            print(f"{name}, {launch.name}: nothing was managed, or nothing could migrate: that shows nothing", flush=True)
+            return 1
         if plain is None:
             plain = passed
             if not plain:
