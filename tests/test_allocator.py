@@ -43,7 +43,8 @@ def test_rules_hold_under_migration(programs, program):
     assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
 
 
-@pytest.mark.parametrize("granule,fork", [("4K", []), ("64K", []), ("2M", []), ("4K", ["fork"]), ("64K", ["fork"])])
+@pytest.mark.parametrize("granule,fork", [("4K", []), ("64K", []), ("2M", []), ("4K", ["fork"]), ("64K", ["fork"]),
+                                          ("4K", ["family"]), ("64K", ["family"]), ("2M", ["family"])])
 def test_stress_with_random_migration(programs, tmp_path, granule, fork):
     """Threads, kernel writers and forks against a shadow, while granules move as fast as they can."""
     done, stats = run_with_stats(tmp_path, ["--dram", "16M", "--pmem", "memfd:512M", "--granule", granule],
