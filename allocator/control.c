@@ -58,7 +58,7 @@ void tm_control_init(void)
 			return;
 		}
 		if (fd >= 0)
-			close(fd);
+			tm_os_close(fd);
 	}
 	tm_log("no place for a control socket: 'tiermem stats' cannot reach this process");
 }
@@ -73,7 +73,7 @@ void tm_control_close(void)
 static void hang_up(struct client *c)
 {
 	shutdown(c->fd, SHUT_RDWR);
-	close(c->fd);
+	tm_os_close(c->fd);
 	c->fd = -1;
 }
 
@@ -269,11 +269,11 @@ void tm_control_forked(void)
 {
 	for (int i = 0; i < TM_CONTROL_CLIENTS; i++) {
 		if (clients[i].fd >= 0)
-			close(clients[i].fd);
+			tm_os_close(clients[i].fd);
 		clients[i].fd = -1;
 	}
 	if (listener >= 0)
-		close(listener);
+		tm_os_close(listener);
 	listener = -1;
 	mover = NULL;
 	deaf_until = 0;

@@ -100,7 +100,7 @@ static uint64_t number(enum tm_option_id id)
 
 static bool drop_pmem(const char *why)
 {
-	close(tm_pmem.fd);
+	tm_os_close(tm_pmem.fd);
 	return give_up("", why);
 }
 

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/userfaultfd.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #define RESERVED 32
+#define OWN_FDS  32
 
 long tm_os_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -200,6 +202,36 @@ void tm_os_wait_for_memory(void)
 	usleep(1000);
 }
 
+static _Atomic int own_fds[OWN_FDS]; // and one more: 0 is free
+
+int tm_os_own_fd(int fd)
+{
+	int lowest = INT_MAX;
+
+	for (int i = 0; i < OWN_FDS; i++) {
+		int own = own_fds[i] - 1;
+		if (own >= 0 && own >= fd && own < lowest)
+			lowest = own;
+	}
+	return lowest;
+}
+
+// Notes a descriptor; if there are too many, the program can close it.
+static void own(int fd)
+{
+	for (int i = 0, nobody = 0; i < OWN_FDS; i++, nobody = 0)
+		if (atomic_compare_exchange_strong(&own_fds[i], &nobody, fd + 1))
+			return;
+}
+
+void tm_os_close(int fd)
+{
+	for (int i = 0; fd >= 0 && i < OWN_FDS; i++)
+		if (own_fds[i] == fd + 1)
+			own_fds[i] = 0;
+	tm_os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
 int tm_os_high_fd(int fd)
 {
 	struct rlimit limit;
@@ -209,10 +241,12 @@ int tm_os_high_fd(int fd)
 		return fd;
 	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < 1000)
 		low = limit.rlim_cur > 64 ? (int)limit.rlim_cur - 32 : 3;
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, low);
-	if (high < 0)
-		return fd;
-	close(fd);
+	int high = (int)tm_os_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, low, 0, 0, 0);
+	if (high >= 0)
+		close(fd);
+	else
+		high = fd;
+	own(high);
 	return high;
 }
 

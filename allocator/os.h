@@ -40,8 +40,11 @@ ssize_t tm_os_read_file(const char *path, char *text, size_t size);
 void tm_os_each_number(const char *directory, void (*visit)(int number));
 // For who must have memory from the kernel to go on, and tries until he gets it: waits a millisecond; after a second of that, says so once.
 void tm_os_wait_for_memory(void);
-// Moves a descriptor to a high number, out of the program's way, closed on exec.
+// Moves a descriptor to a high number, out of the program's way, closed on exec. It is tiermem's until tm_os_close(): the program cannot close it.
 int tm_os_high_fd(int fd);
+void tm_os_close(int fd);
+// tiermem's lowest descriptor from fd on; INT_MAX: none.
+int tm_os_own_fd(int fd);
 
 // A userfaultfd that sees the kernel's own accesses too; remap: it reports mremap and who touched (EVENT_REMAP,
 // THREAD_ID); else, if asked, who touched. Or -errno.

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MAGIC	   UINT64_C(0x316c6f6f706d7401) // another layout: another number
@@ -209,11 +210,11 @@ bool tm_pool_forked(void)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", old);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
-	bool ok = fd >= 0 && !flock(fd, LOCK_SH | LOCK_NB) && dup3(fd, old, O_CLOEXEC) == old;
+	bool ok = fd >= 0 && !flock(fd, LOCK_SH | LOCK_NB) && tm_os_syscall(SYS_dup3, fd, old, O_CLOEXEC, 0, 0, 0) == old;
 	if (fd >= 0)
 		close(fd);
 	if (!ok) {
-		close(old);
+		tm_os_close(old);
 		tm_pmem.fd = -1;
 	}
 	me = 0;

@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -37,6 +38,11 @@ static int early_openat64(int dir, const char *path, int flags, ...)
 	va_end(args);
 	return (int)tm_os_syscall(SYS_openat, dir, (long)path, flags, mode, 0, 0);
 }
+static int early_close(int fd)
+{
+	return (int)tm_os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+static int (*next_close)(int) = early_close;
 static int (*next_fcntl64)(int, int, ...) = early_fcntl64;
 static int (*next_openat64)(int, const char *, int, ...) = early_openat64;
 
@@ -46,6 +52,9 @@ void tm_fd_look_up(void)
 
 	if (f)
 		*(void **)&next_fcntl64 = f;
+	f = dlsym(RTLD_NEXT, "close");
+	if (f)
+		*(void **)&next_close = f;
 	f = dlsym(RTLD_NEXT, "openat64");
 	if (f)
 		*(void **)&next_openat64 = f;
@@ -127,8 +136,45 @@ int dup(int fd)
 	return result;
 }
 
+// A program that closes all that it has not opened itself, as daemons do, must not close tiermem's: to it, they are not there.
+int close(int fd)
+{
+	if (tm_os_own_fd(fd) != fd)
+		return next_close(fd);
+	errno = EBADF;
+	return -1;
+}
+
+int close_range(unsigned first, unsigned last, int flags)
+{
+	long status = 0;
+
+	if (first > last)
+		return (int)tm_os_syscall(SYS_close_range, first, last, flags, 0, 0, 0);
+	for (unsigned own; first <= last && !status; first = own + 1) {
+		own = first > INT_MAX ? UINT_MAX : (unsigned)tm_os_own_fd((int)first);
+		if (own > last || own == INT_MAX)
+			return (int)tm_os_syscall(SYS_close_range, first, last, flags, 0, 0, 0);
+		if (own > first)
+			status = tm_os_syscall(SYS_close_range, first, own - 1, flags, 0, 0, 0);
+	}
+	return (int)status;
+}
+
+void closefrom(int low)
+{
+	// Kernels before 5.9 have no such call.
+	if (close_range(low < 0 ? 0 : (unsigned)low, UINT_MAX, 0) && errno == ENOSYS)
+		for (int fd = low < 0 ? 0 : low, most = (int)sysconf(_SC_OPEN_MAX); fd < most; fd++)
+			close(fd);
+}
+
 int dup2(int fd, int to)
 {
+	if (fd != to && tm_os_own_fd(to) == to) {
+		errno = EBADF;
+		return -1;
+	}
 	int result = (int)tm_os_syscall(SYS_dup2, fd, to, 0, 0, 0, 0);
 
 	tm_io_duplicated(result, fd);
@@ -137,6 +183,10 @@ int dup2(int fd, int to)
 
 int dup3(int fd, int to, int flags)
 {
+	if (tm_os_own_fd(to) == to) {
+		errno = EBADF;
+		return -1;
+	}
 	int result = (int)tm_os_syscall(SYS_dup3, fd, to, flags, 0, 0, 0);
 
 	tm_io_duplicated(result, fd);

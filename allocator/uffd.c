@@ -45,9 +45,9 @@ bool tm_uffd_init(void)
 void tm_uffd_forked(void)
 {
 	if (tm.uffd >= 0)
-		close(tm.uffd);
+		tm_os_close(tm.uffd);
 	if (tm.uffd_remap >= 0)
-		close(tm.uffd_remap);
+		tm_os_close(tm.uffd_remap);
 	tm.uffd = tm.uffd_remap = -1;
 }
 

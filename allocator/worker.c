@@ -143,7 +143,7 @@ bool tm_worker_start(void)
 void tm_worker_forked(void)
 {
 	if (kick_fd >= 0)
-		close(kick_fd);
+		tm_os_close(kick_fd);
 	kick_fd = -1;
 	sleeping = AWAKE;
 }

@@ -322,6 +322,37 @@ def test_bad_options(options, status, says):
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("tiermem: ") and done.stdout == ""
 
 
+CLOSES = """
+import ctypes, os
+def right(b, value):
+    return all(x == bytes([(i * value) % 256]) * 1000 for i, x in enumerate(b))
+kept = [bytes([(i * 7) % 256]) * 1000 for i in range(30000)]
+for fd in range(3, 1100):
+    try:
+        os.close(fd)
+    except OSError:
+        pass
+libc = ctypes.CDLL(None)
+libc.closefrom(3)
+assert libc.close_range(3, 2000, 0) == 0 and libc.close_range(9, 3, 0) == -1
+mine = [os.open("/dev/null", os.O_RDONLY) for i in range(910)]  # among them tiermem's numbers, were they free
+assert len(set(mine)) == 910
+pid = os.fork()
+if not pid:
+    os.closerange(3, 5000)
+    more = [bytes([(i * 11) % 256]) * 1000 for i in range(30000)]
+    os._exit(not (right(kept, 7) and right(more, 11)))
+assert os.waitpid(pid, 0)[1] == 0 and right(kept, 7)
+"""
+
+
+def test_a_program_that_closes_every_descriptor(tmp_path):
+    """As daemons do, with their children: it cannot close tiermem's, and nothing of its own takes their place."""
+    _, stats = run_with_stats(tmp_path, ["--dram", "8M", "--granule", "4K"], ["/usr/bin/python3", "-c", CLOSES],
+                              env={"TIERMEM_TEST_MIGRATE": "random"})
+    assert stats["migrations"]["demoted"] > 100 and stats["migrations"]["failed"] < stats["migrations"]["demoted"]
+
+
 def test_bad_programs_and_commands(tmp_path):
     for command, status, says in [
             (["run", "--", "/no/such/program"], 1, "cannot run /no/such/program"),
