@@ -49,6 +49,19 @@ static void show_capture(const json_t *captured)
 		       cli_mib(captured, "bss_bytes"));
 }
 
+// What all processes on the same PMEM hold together.
+static void show_pool(const json_t *pool)
+{
+	const json_t *limit = json_object_get(pool, "dram_limit_bytes");
+
+	if (cli_count(pool, "processes") < 2 && json_is_null(limit))
+		return;
+	printf("pool: %lld processes with %.1f MiB of DRAM", cli_count(pool, "processes"), cli_mib(pool, "dram_bytes"));
+	if (!json_is_null(limit))
+		printf(" of %.1f", json_number_value(limit) / 1048576);
+	printf(" together, %.1f MiB of PMEM free\n", cli_mib(pool, "pmem_free_bytes"));
+}
+
 void cli_show_stats(const json_t *root)
 {
 	static const char *const names[] = {"dram", "pmem"};
@@ -74,6 +87,7 @@ void cli_show_stats(const json_t *root)
 	}
 	printf("pmem: %s %s\n", json_string_value(json_object_get(pmem, "kind")),
 	       json_string_value(json_object_get(pmem, "path")));
+	show_pool(json_object_get(root, "pool"));
 	printf("%-8s %14s %14s %14s\n", "zone", "dram granules", "pmem granules", "touches/s");
 	json_array_foreach(json_object_get(root, "zones"), i, zone)
 	{
