@@ -6,6 +6,7 @@
 #include "allocator/direct_io.h"
 #include "allocator/migrate.h"
 #include "allocator/tier_pmem.h"
+#include "allocator/uffd.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -109,7 +110,7 @@ void tm_hint_restore(size_t g, bool touched)
 				    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at) == MAP_FAILED)
 			tm_os_wait_for_memory();
 		if (tm_zone_of(g) == TM_MMAP)
-			tm_os_uffd_register(tm.uffd, at, tm.granule);
+			tm_uffd_watch(g, 1);
 		tm_os_uffd_wake(tm.uffd, at, tm.granule);
 	} else {
 		while (!tm_pmem_map(at, t->frame, 1, PROT_READ | PROT_WRITE, false))

@@ -16,6 +16,7 @@
 #include "allocator/note.h"
 #include "allocator/sim_link.h"
 #include "allocator/tier_pmem.h"
+#include "allocator/uffd.h"
 
 #include <errno.h>
 #include <string.h>
@@ -137,9 +138,11 @@ static void from_stage(size_t g, size_t n)
 				    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
 				    tm_address(g + i)) == MAP_FAILED)
 			tm_os_wait_for_memory();
-		if (tm_zone_of(g) == TM_MMAP)
-			tm_os_uffd_register(tm.uffd, tm_address(g + i), tm.granule);
 	}
+	tm_lock();
+	if (tm_zone_of(g) == TM_MMAP)
+		tm_uffd_watch(g, n);
+	tm_unlock();
 }
 
 size_t tm_demote(size_t g, size_t n)
@@ -241,13 +244,12 @@ size_t tm_promote(size_t g, size_t n)
 				       k << tm.shift))
 			tm_os_wait_for_memory();
 	}
-	if (ok) {
+	if (ok)
 		tm_os_uffd_unregister(tm.uffd_remap, at, n << tm.shift);
-		if (zone == TM_MMAP)
-			tm_os_uffd_register(tm.uffd, at, n << tm.shift);
-	}
 
 	tm_lock();
+	if (ok && zone == TM_MMAP)
+		tm_uffd_watch(g, n);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t frame = tm.table[g + i].frame;
 		if (ok) {

@@ -263,8 +263,8 @@ void tm_mmap_drop(void *addr, size_t size)
 		} else if (t->state == TM_PMEM && !all) {
 			memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0, to - from);
 		} else if (t->state == TM_PMEM && tm_make_anonymous(g, 1, tm_prot(t))) {
-			tm_os_uffd_register(tm.uffd, tm_address(g), tm.granule);
-			vacate(g, TM_UNTOUCHED, t->flags);
+			bool ok = !tm_os_uffd_register(tm.uffd, tm_address(g), tm.granule);
+			vacate(g, ok ? TM_UNTOUCHED : TM_FOREIGN, t->flags);
 		}
 	}
 	tm_unlock();

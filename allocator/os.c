@@ -326,16 +326,27 @@ int tm_os_thread_id(void)
 	return (int)syscall(SYS_gettid);
 }
 
-int tm_os_uffd_unregister(int uffd, void *addr, size_t size)
+// What must happen, or somebody waits for ever: tried for a second where memory is short. 0 or -errno.
+static int insist(int uffd, unsigned long request, void *addr, size_t size)
 {
 	struct uffdio_range r = {(uintptr_t)addr, size};
-	return ioctl(uffd, UFFDIO_UNREGISTER, &r) ? -errno : 0;
+
+	for (int tries = 0; ioctl(uffd, request, &r); tries++) {
+		if ((errno != ENOMEM && errno != EAGAIN && errno != EINTR) || tries == 1000)
+			return -errno;
+		usleep(1000);
+	}
+	return 0;
+}
+
+int tm_os_uffd_unregister(int uffd, void *addr, size_t size)
+{
+	return insist(uffd, UFFDIO_UNREGISTER, addr, size);
 }
 
 int tm_os_uffd_wake(int uffd, void *addr, size_t size)
 {
-	struct uffdio_range r = {(uintptr_t)addr, size};
-	return ioctl(uffd, UFFDIO_WAKE, &r) ? -errno : 0;
+	return insist(uffd, UFFDIO_WAKE, addr, size);
 }
 
 static int uffd_copy(int uffd, void *to, const void *from, size_t size, uint64_t mode)

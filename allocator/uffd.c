@@ -42,6 +42,14 @@ bool tm_uffd_init(void)
 	return tm.uffd_works;
 }
 
+void tm_uffd_watch(size_t g, size_t n)
+{
+	if (!tm_os_uffd_register(tm.uffd, tm_address(g), n << tm.shift))
+		return;
+	for (size_t i = g; i < g + n; i++)
+		tm_note_pin(i, TM_NOTE_PART);
+}
+
 void tm_uffd_forked(void)
 {
 	if (tm.uffd >= 0)

@@ -3,10 +3,14 @@
 #define TIERMEM_UFFD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 // Opens both userfaultfds; false: denied, tm.uffd_works stays false.
 bool tm_uffd_init(void);
+// Captured mappings: has the next first touches of n granules reported. Where the kernel refuses that, they are pinned for good, and nobody
+// waits for a touch. tm_lock held.
+void tm_uffd_watch(size_t g, size_t n);
 // In a forked child: what it has is its parent's.
 void tm_uffd_forked(void);
 // The thread's body.

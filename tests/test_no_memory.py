@@ -13,6 +13,9 @@ CALLS = [("userfaultfd", "ENOMEM", ["1"]),
          ("ftruncate", "ENOSPC", ["1"]),
          ("fallocate", "ENOSPC", ["1", "1+"]),
          ("clone3", "EAGAIN", ["1", "2", "3", "4"]),
+         ("ioctl", "ENOMEM", ["1", "2", "3", "5", "8", "12", "20", "30", "50", "100", "1+", "3+"]),  # userfaultfd's
+         ("flock", "EINTR", ["1", "2", "1+"]),
+         ("fcntl", "EINVAL", ["1", "3", "5", "1+"]),
          ("mremap", "ENOMEM", ["1", "2", "3", "10", "50", "1+", "20+"]),
          ("madvise", "ENOMEM", ["1", "2", "3", "5", "1+"]),
          ("mprotect", "ENOMEM", ["20", "30"]),
@@ -54,3 +57,15 @@ def test_calls_that_fail(program):
             assert not complaint(done), (complaint(done), call, error, when, done.returncode, done.stdout, done.stderr)
             good += done.returncode == 0
     assert good > 20  # most run to their end
+
+
+@pytest.mark.parametrize("call,error,times", [("ioctl", "ENOMEM", ["25", "30", "40", "60"]), ("userfaultfd", "ENOMEM", ["3", "4"]),
+                                              ("dup3", "EMFILE", ["1"]), ("socket", "EMFILE", ["1"]), ("openat", "EMFILE", ["9"]),
+                                              ("clone3", "EAGAIN", ["5"])])
+def test_calls_that_fail_in_a_family(program, programs, call, error, times):
+    """Memory against its shadow while each process and thread has one call fail: children that grow and fork again among them."""
+    for when in times:
+        done = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={when}",
+                               TIERMEM, "run", "--dram", "4M", "--pmem", "memfd:256M", "--granule", "4K", "--", programs / "stress", "1", "2",
+                               "family"], text=True, capture_output=True, timeout=120)
+        assert done.returncode == 0 and done.stdout.startswith("ok"), (call, error, when, done.stdout, done.stderr)
