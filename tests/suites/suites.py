@@ -96,6 +96,8 @@ def cpython(suite, launch, where, short, left):
     call([PYTHON, "-m", "test", "-j", os.cpu_count(), "--timeout", "300", "--junit-xml", report, *ignore, *chosen], left(), where, launch.env,
          where / "log")
     results = {}
+    if not report.exists():  # it took too long, or fell over; the log says which
+        return results
     for case in xml.etree.ElementTree.parse(report).iter("testcase"):
         if case.find("skipped") is None:
             name = f"{case.get('classname') or ''}.{case.get('name')}"
@@ -227,6 +229,9 @@ def run_suite(name, conf, short, keep):
         begin = time.monotonic()
         results = SUITES[name](suite, launch, where, short, lambda: float(suite["seconds"]) - (time.monotonic() - begin))
         passed = {t for t, ok in results.items() if ok}
+        if not results:
+            print(f"{name}, {launch.name}: no result within {suite['seconds']} s ({where}/log)", flush=True)
+            return 1
         managed, moved = launch.managed()
         print(f"{name}, {launch.name}: {len(passed)} of {len(results)} passed in {time.monotonic() - begin:.0f} s"
               + (f", {managed} processes managed, {moved} granules moved" if launch.env else "") + f" ({where}/log)", flush=True)
