@@ -1,4 +1,5 @@
 /* The table of address ranges that a program has reserved, against a plain array of granules, by many random calls. */
+#include "allocator/core.h"
 #include "allocator/mmap_reservation.h"
 
 #include <setjmp.h>
@@ -9,12 +10,38 @@
 #include <cmocka.h>
 
 #define GRANULES 600
+#define NEAR	 400 /* the rest is far */
 #define CALLS	 20000
+
+struct tm_core tm = {.shift = 12, .zone_bytes = (size_t)NEAR / TM_ZONES << 12};
+
+static int owner[GRANULES + 1];
+static size_t removed;
+
+static void note_removed(size_t g, size_t n)
+{
+	for (size_t i = g; i < g + n; i++)
+		assert_true(owner[i]);
+	removed += n;
+}
+
+/* Granules of reservations that begin near. */
+static size_t near_held(void)
+{
+	size_t held = 0;
+
+	for (size_t g = 0; g < GRANULES; g++) {
+		size_t first = g;
+		while (first && owner[g] && owner[first - 1] == owner[g])
+			first--;
+		held += owner[g] && first < NEAR;
+	}
+	return held;
+}
 
 static void test_against_an_array(void **unused)
 {
-	int owner[GRANULES + 1] = {0}, used[2 * CALLS] = {0}, next = 1;
-	size_t held = 0;
+	int next = 1;
 
 	(void)unused;
 	srand(1);
@@ -27,32 +54,29 @@ static void test_against_an_array(void **unused)
 			assert_true(tm_reservation_add(g, n));
 			for (size_t i = g; i < g + n; i++)
 				owner[i] = next;
-			held += n;
 			next++;
 		} else if (rand() % 3 == 0) {
-			tm_reservation_remove(g, n);
+			removed = 0;
+			tm_reservation_remove(g, n, note_removed);
+			assert_int_equal(removed, n - free);
 			for (size_t i = g; i < g + n; i++)
 				owner[i] = 0;
-			held -= n - free;
 			int rest = owner[g + n]; /* what is behind it is a reservation of its own now */
 			for (size_t i = g + n; rest && owner[i] == rest; i++)
 				owner[i] = next;
-			used[next++] = used[rest];
-		} else if (rand() % 2) {
-			tm_reservation_use(g);
-			used[owner[g]] = 1;
+			next++;
 		}
 		bool one = owner[g] != 0;
 		for (size_t i = g; i < g + n; i++) {
 			assert_int_equal(tm_reservation_has(i), owner[i] != 0);
 			one = one && owner[i] == owner[g];
 		}
-		assert_int_equal(tm_reservation_unused(g, n), one && !used[owner[g]]);
-		assert_int_equal(tm_reservations(), held);
+		assert_int_equal(tm_reservation_covers(g, n), one);
+		assert_int_equal(tm_reservations_near(), near_held());
 	}
 	assert_true(next > 1000);
-	tm_reservation_remove(0, GRANULES);
-	assert_int_equal(tm_reservations(), 0);
+	tm_reservation_remove(0, GRANULES, NULL);
+	assert_false(tm_reservation_has(0) || tm_reservation_has(GRANULES - 1));
 }
 
 /* A full table refuses; what is cut in two then loses the second half, and no more than that. */
@@ -64,12 +88,12 @@ static void test_full(void **unused)
 	while (tm_reservation_add(n * 10, 5))
 		n++;
 	assert_true(n >= 1000);
-	tm_reservation_remove(2, 1);
+	tm_reservation_remove(2, 1, NULL);
 	assert_true(tm_reservation_has(0) && tm_reservation_has(1) && !tm_reservation_has(2) &&
 		    !tm_reservation_has(3));
 	assert_true(tm_reservation_has(10) && tm_reservation_has((n - 1) * 10));
-	tm_reservation_remove(0, n * 10);
-	assert_int_equal(tm_reservations(), 0);
+	tm_reservation_forget();
+	assert_false(tm_reservation_has(0) || tm_reservation_has((n - 1) * 10));
 }
 
 int main(void)
