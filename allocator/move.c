@@ -8,6 +8,7 @@
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
 #include "allocator/policy.h"
+#include "allocator/pool.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -191,6 +192,9 @@ static uint64_t yield_tick(uint64_t now)
 
 	if (tm.pool_dram == TM_UNLIMITED || tm_move_never(&mend))
 		return TM_FOREVER;
+	tm_lock(); // or the dead would have their share
+	tm_pool_reclaim();
+	tm_unlock();
 	if (yield.step == STEPS)
 		yield = (struct sweep){.step = 0};
 	uint64_t before = yield.total;

@@ -75,7 +75,7 @@ static bool is_dead(unsigned i)
 	return !is_there(s->pid, &started) || (then && started && started != then);
 }
 
-// Frees all that a dead owner had. Two may do so at a time: the lock lets one.
+// Frees all that a dead owner had. Two processes may want to: the lock lets one. tm_lock held, for the lock is the process'.
 static bool reclaim(unsigned i)
 {
 	uint32_t pid = ledger->slot[i].pid, frame = 0;
@@ -85,9 +85,12 @@ static bool reclaim(unsigned i)
 		return false;
 	bool mine = ledger->slot[i].pid == pid; // or somebody has been here
 	while (mine && frame < ledger->frames && (at = memchr(owner + frame, (int)i, ledger->frames - frame))) {
-		frame = (uint32_t)(at - owner);
-		tm_pmem_discard(frame, 1);
-		ledger->owner[frame++] = 0;
+		uint32_t first = frame = (uint32_t)(at - owner);
+		while (frame < ledger->frames && ledger->owner[frame] == i)
+			frame++;
+		tm_pmem_discard(first, frame - first);
+		for (uint32_t f = first; f < frame; f++)
+			ledger->owner[f] = 0;
 	}
 	if (mine) {
 		ledger->slot[i].frames = 0;

@@ -46,7 +46,7 @@ void tm_pool_want(void);
 // Whether another process wants so, lately.
 bool tm_pool_wanted(void);
 
-// Takes back what belongs to processes that are no more; at most once a second. True: there was something.
+// Takes back what belongs to processes that are no more; at most once a second. True: there was something. tm_lock held.
 bool tm_pool_reclaim(void);
 
 #endif

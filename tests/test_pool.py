@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import simvm
 from test_allocator import MB, TIERMEM, run
 
 # Blocks with contents that tell whose they are, looked at all the time: bytes of another process would show.
@@ -155,3 +156,33 @@ def test_what_a_power_cut_leaves_behind_is_nothing(keepers, pool):
     now = stats(second)
     assert now["pool"]["processes"] == 1
     assert now["pool"]["pmem_free_bytes"] >= now["pmem"]["bytes"] - now["tiers"]["pmem"]["bytes"] - MB
+
+
+DEVICES = """
+exec >/dev/ttyS1 2>&1
+export PATH=/tm/bin:$PATH TIERMEM_PRELOAD=/tm/lib/libtiermem-preload.so
+manage="tiermem run --dram 8M --pool-dram 12M --pmem /dev/dax1.0 --granule 4K --"
+server() { $manage redis-server --save '' --bind 127.0.0.1 --port $1 --daemonize no >/tm/log$1 2>&1 & eval s$1=$!; }
+load() { tmload -t 1 -c 2 -p $1 --key-maximum 4000 -d 1024 --wait-for-server 60 $2 $3 --key-pattern P:P -n allkeys >/tm/out || cat /tm/out /tm/log$1; }
+server 6001; server 6002; load 6001 --ratio 1:0; load 6002 --ratio 1:0
+kill -9 $s6001; wait $s6001; sleep 1.5
+server 6003; load 6003 --ratio 1:0
+TIERMEM_TEST_MIGRATE=random $manage stress 2 2 family
+redis-cli -p 6002 dbsize; redis-cli -p 6003 dbsize
+load 6002 --ratio 0:1; load 6003 --ratio 0:1
+sleep 2
+tiermem stats $s6002 --json | tr ',' '\\n' | grep -E '"processes"|pmem_free|kind'
+tiermem stats $s6002 | grep ^pool
+redis-cli -p 6002 shutdown nosave; redis-cli -p 6003 shutdown nosave; wait
+"""
+
+
+@pytest.mark.skipif(not (simvm.BUILD / "guest/root.img").exists(), reason="make guest has not been run")
+def test_a_device_that_processes_share(programs, tmp_path):
+    """devdax, which refuses private mappings: servers, one of them killed, and a family of children on one device."""
+    guest = simvm.run(tmp_path, DEVICES, programs=("tiermem", "tmload"), libraries=("libtiermem-preload.so",),
+                      extra={"stress": programs / "stress"}, pmem_mib=128, memory="768M", timeout=500)
+    assert "@@exit 0" in guest.results, guest.results + guest.console
+    assert "\nok " in guest.results.replace("\r", ""), guest.results
+    assert guest.results.replace("\r", "").count("(integer) 4001") == 2 and '"devdax"' in guest.results, guest.results
+    assert "pool: 2 processes with" in guest.results and "of 12.0 together" in guest.results, guest.results
