@@ -29,8 +29,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int ready[2] = {-1, -1};
@@ -166,17 +168,68 @@ static void after_in_parent(void)
 	tm_engine_give();
 }
 
+// Replaces shared memory of a PMEM granule, [at, at + size), by a copy of it.
+static void copy(size_t g, uintptr_t at, size_t size, int prot)
+{
+	while (!tm_os_anonymous((void *)at, size, PROT_READ | PROT_WRITE))
+		tm_os_wait_for_memory();
+	memcpy((void *)at, tm_pmem_address(tm.table[g].frame) + (at & (tm.granule - 1)), size);
+	if (prot != (PROT_READ | PROT_WRITE))
+		tm_os_mprotect((void *)at, size, prot);
+}
+
+static bool any_parts;
+
 static void copy_shared(size_t g, size_t n)
 {
 	for (size_t i = g; i < g + n; i++) {
-		int prot = tm_prot(&tm.table[i]);
-		if (tm_noted(i, TM_NOTE_PART) ||
-		    !tm_os_anonymous(tm_address(i), tm.granule, PROT_READ | PROT_WRITE))
-			continue;
-		memcpy(tm_address(i), tm_pmem_address(tm.table[i].frame), tm.granule);
-		if (prot != (PROT_READ | PROT_WRITE))
-			tm_os_mprotect(tm_address(i), tm.granule, prot);
+		if (tm_noted(i, TM_NOTE_PART))
+			any_parts = true;
+		else
+			copy(i, (uintptr_t)tm_address(i), tm.granule, tm_prot(&tm.table[i]));
 	}
+}
+
+// Of granules that the program has treated in parts only the kernel knows which pages are frames still, and with which protection: of a mapping
+// of the device, from an offset on, the pages that are.
+static void copy_parts(uintptr_t start, uintptr_t end, uint64_t offset, int prot)
+{
+	for (uintptr_t at = start, to; at < end; at = to) {
+		size_t g = tm_index(at);
+		uint64_t in_frame = at & (tm.granule - 1), expected = tm_pmem.start + in_frame;
+		to = (uintptr_t)tm_address(g + 1) < end ? (uintptr_t)tm_address(g + 1) : end;
+		if (tm.table[g].state == TM_PMEM && tm_noted(g, TM_NOTE_PART) &&
+		    offset + (at - start) == expected + ((uint64_t)tm.table[g].frame << tm.shift))
+			copy(g, at, to - at, prot);
+	}
+}
+
+// Calls it for every mapping of the device within the zones. (Not by the device's number: some file systems show another one there.)
+static void copy_all_parts(void)
+{
+	static char text[1 << 14];
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	size_t kept = 0;
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(tm_pmem.fd, &st))
+		tm_die("fork: /proc/self/maps: %s", strerror(errno)); // or parent and child would share memory
+	while ((n = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
+		char *line = text, *end;
+		text[kept += (size_t)n] = 0;
+		for (; (end = strchr(line, '\n')); line = end + 1) {
+			unsigned long long from, to, offset, inode;
+			char access[5];
+			if (sscanf(line, "%llx-%llx %4s %llx %*x:%*x %llu", &from, &to, access, &offset, &inode) == 5 &&
+			    inode == st.st_ino && access[3] == 's' && tm_ours(from))
+				copy_parts(from, to, offset,
+					   (access[0] == 'r' ? PROT_READ : 0) | (access[1] == 'w' ? PROT_WRITE : 0));
+		}
+		kept = strlen(line);
+		memmove(text, line, kept);
+	}
+	close(fd);
 }
 
 static void unmap_ahead(size_t g, size_t n)
@@ -201,7 +254,10 @@ static void in_child(void)
 	if (tm.guest) {
 		tm_guest_forget();
 	} else if (tm_frames_used()) { // of granules in use, or ahead of use
+		any_parts = false;
 		each_run(TM_PMEM, copy_shared);
+		if (any_parts)
+			copy_all_parts();
 		each_run(TM_EMPTY, unmap_ahead);
 	}
 	tm_child_forked();

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "rules.h"
@@ -15,6 +16,33 @@ static char *map(size_t size)
 	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	rule(p != MAP_FAILED, "mmap succeeds");
 	return p;
+}
+
+// Parts of a mapping have protections of their own, are gone, or are somebody else's: what is left is the child's own all the same.
+static void in_parts_across_a_fork(void)
+{
+	char *p = map(SIZE);
+	int status;
+
+	memset(p, 1, SIZE);
+	rule(!mprotect(p + 3 * PAGE, PAGE, PROT_READ) && !munmap(p + 20 * PAGE, PAGE), "a page read-only, one gone");
+	rule(mmap(p + 40 * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS, -1, 0) ==
+		     p + 40 * PAGE,
+	     "and one shared");
+	pid_t child = fork();
+	if (!child) {
+		int bad = !is_all(p, 1, 20 * PAGE) || !is_all(p + 21 * PAGE, 1, 19 * PAGE) ||
+			  !faults(p + 3 * PAGE, 1) || !faults(p + 20 * PAGE, 0);
+		memset(p, 2, 3 * PAGE);
+		memset(p + 4 * PAGE, 2, 16 * PAGE);
+		memset(p + 21 * PAGE, 2, 30 * PAGE);
+		_exit(bad);
+	}
+	rule(waitpid(child, &status, 0) == child && !status, "a child has what is left");
+	rule(is_all(p, 1, 20 * PAGE) && is_all(p + 21 * PAGE, 1, 19 * PAGE) && is_all(p + 41 * PAGE, 1, SIZE - 41 * PAGE),
+	     "and writes to its own");
+	rule(is_all(p + 40 * PAGE, 2, PAGE), "but for what is shared");
+	rule(!munmap(p, SIZE), "all of it can go");
 }
 
 int main(void)
@@ -60,6 +88,8 @@ int main(void)
 	rule(fixed == q + 2 * PAGE && is_all(fixed, 0, 70 * PAGE), "MAP_FIXED replaces");
 	rule(is_all(q + 72 * PAGE, 9, SIZE / 4 - 72 * PAGE), "MAP_FIXED leaves the rest");
 	rule(!munmap(q, SIZE / 4), "munmap takes both");
+
+	in_parts_across_a_fork();
 
 	int fds[2];
 	p = map(SIZE);
