@@ -219,6 +219,7 @@ static bool vacate_in(size_t g, uintptr_t start, uintptr_t end, bool foreign)
 	tm_note_pin(g, TM_NOTE_PART);
 	return false;
 }
+
 void tm_mmap_release(void *addr, size_t size, enum tm_mmap_next next)
 {
 	bool foreign = next != TM_NEXT_NOTHING;
