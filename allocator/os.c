@@ -153,6 +153,11 @@ uint64_t tm_os_thread_cpu_ns(void)
 	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
+uint64_t tm_os_process_cpu_ns(void)
+{
+	return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 uint64_t tm_os_ram_bytes(void)
 {
 	struct sysinfo info;

@@ -33,6 +33,7 @@ bool tm_os_anonymous(void *addr, size_t size, int prot);
 
 uint64_t tm_os_now_ns(void);
 uint64_t tm_os_thread_cpu_ns(void);
+uint64_t tm_os_process_cpu_ns(void);
 uint64_t tm_os_ram_bytes(void);
 // Reads a small file; returns its length (text is always terminated) or -errno.
 ssize_t tm_os_read_file(const char *path, char *text, size_t size);

@@ -1,7 +1,10 @@
-// For tests (TIERMEM_TEST_MIGRATE=random): moves random granules of all zones as fast as it can, and detaches some.
+// For tests (TIERMEM_TEST_MIGRATE=random): moves random granules of all zones as fast as it can, and detaches some. While the program does
+// nothing it rests in between, or a test with many processes would be all migration.
 #include "allocator/policy_random.h"
 #include "allocator/core.h"
 #include "allocator/migrate.h"
+
+#define REST_NS UINT64_C(5000000)
 
 static uint64_t seed = 0x9e3779b97f4a7c15u;
 
@@ -19,6 +22,18 @@ static void sample(const struct tm_hint_result *result)
 static bool curious(void)
 {
 	return false;
+}
+
+// Whether the program's own threads have used less than a fiftieth of the time since the last tick.
+static bool idle(uint64_t now)
+{
+	static uint64_t last_ns, last_cpu_ns;
+	uint64_t cpu_ns = tm_os_process_cpu_ns() - tm_os_thread_cpu_ns();
+	bool is_idle = cpu_ns - last_cpu_ns < (now - last_ns) / 50;
+
+	last_ns = now;
+	last_cpu_ns = cpu_ns;
+	return is_idle;
 }
 
 static uint64_t tick(uint64_t now)
@@ -44,7 +59,7 @@ static uint64_t tick(uint64_t now)
 	while (tm_hint_next(&result))
 		continue;
 	tm_hint_expire(1000000);
-	return tm.count.total[0] + tm.count.total[1] ? 0 : 1000000;
+	return idle(now) ? REST_NS : tm.count.total[0] + tm.count.total[1] ? 0 : 1000000;
 }
 
 const struct tm_policy tm_policy_random = {
