@@ -115,12 +115,14 @@ static size_t extreme(enum tm_granule_state state, int sign, size_t *granule)
 // is left out; but when there is nothing else in DRAM, it makes room.
 static size_t scan(enum tm_zone zone, enum tm_granule_state state, size_t *at)
 {
-	size_t size = tm_zone_size(zone), advised = SIZE_MAX;
+	size_t first = tm_zone_first(zone), near = tm_zone_end(zone) - first, size = tm_zone_size(zone),
+	       advised = SIZE_MAX;
 
 	for (size_t n = size; n; n--) {
 		if (*at >= size)
 			*at = 0;
-		size_t g = tm_zone_granule(zone, (*at)++);
+		size_t g = *at < near ? first + *at : tm_zone_granule(zone, *at); // many: no call for most of them
+		(*at)++;
 		if (tm.table[g].state != state || !tm_movable(&tm.table[g]))
 			continue;
 		if (!tm_advised_here(g, state))
