@@ -1,6 +1,7 @@
 #include "allocator/direct_io.h"
 #include "allocator/core.h"
 #include "allocator/hint.h"
+#include "allocator/tier_pmem.h"
 #include "allocator/migrate.h"
 
 #include <errno.h>
@@ -73,11 +74,17 @@ void tm_io_init(void)
 	tm_os_each_number("/proc/self/fd", look_at);
 }
 
+// Whether there is anything to be known: what the kernel itself moves it does not move while a device has it.
+static bool matters(void)
+{
+	return tm.uffd_works && !tm_pmem_anonymous();
+}
+
 void tm_io_scan(uint64_t now)
 {
 	static uint64_t next;
 
-	if (now < next || !tm.uffd_works || tm_io_refusal)
+	if (now < next || !matters() || tm_io_refusal)
 		return;
 	next = now + SCAN_NS;
 	tm_os_each_number("/proc/self/fd", look_at);
@@ -115,7 +122,7 @@ static int begin(const struct iovec *iov, int n, const void *key)
 	uintptr_t from, to;
 	unsigned slot;
 
-	if (!tm.uffd_works || tm.child || tm_io_refusal)
+	if (!matters() || tm.child || tm_io_refusal)
 		return -1;
 	cover(iov, n, &from, &to);
 	if (!to)
@@ -192,7 +199,7 @@ void tm_io_refuse(const char *why)
 {
 	const char *none = NULL;
 
-	if (!tm.managed || tm.child || !tm.uffd_works ||
+	if (!tm.managed || tm.child || !matters() ||
 	    !atomic_compare_exchange_strong(&tm_io_refusal, &none, why))
 		return;
 	// What began before is over when no granule is on its way. Who migrates looks at tm_io_busy() under tm_lock.

@@ -25,6 +25,7 @@
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
 #include "allocator/note.h"
+#include "allocator/tier_numa.h"
 #include "allocator/tier_pmem.h"
 
 #include <errno.h>
@@ -138,7 +139,7 @@ static void before(void)
 		return;
 	tm_engine_take();
 	tm_hint_expire(0);
-	if (!tm.count.total[1] || tm.guest) // guest RAM is not for children
+	if (!tm.count.total[1] || tm.guest || tm_pmem_anonymous()) // guest RAM is not for children; nodes' memory the kernel copies on write
 		return;
 	thread = tm_os_thread_id();
 	if (tm.uffd_works && tm.engine_on)
@@ -253,6 +254,8 @@ static void in_child(void)
 	tm_io_reset();
 	if (tm.guest) {
 		tm_guest_forget();
+	} else if (tm_pmem_anonymous()) {
+		tm_numa_bind((void *)tm.base, tm.bytes, false); // what is there stays where it is
 	} else if (tm_frames_used()) { // of granules in use, or ahead of use
 		any_parts = false;
 		each_run(TM_PMEM, copy_shared);

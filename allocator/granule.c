@@ -1,6 +1,7 @@
 // Zones, the granule table, and the locks of core.h.
 #include "allocator/core.h"
 #include "allocator/far.h"
+#include "allocator/tier_pmem.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -175,7 +176,7 @@ static int boundary(size_t g)
 	bool pa = tm_frame_mapped(a), pb = tm_frame_mapped(b);
 
 	if (pa && pb)
-		return a->frame + 1 != b->frame;
+		return !tm_pmem_anonymous() && a->frame + 1 != b->frame;
 	return pa != pb || (!pb && b->flags & TM_START);
 }
 

@@ -1,4 +1,4 @@
-// Hint mechanism. DRAM: the granule is registered and its pages moved to a slot (both under tm_lock: this userfaultfd
+// Hint mechanism. DRAM, and NUMA nodes: the granule is registered and its pages moved to a slot (both under tm_lock: this userfaultfd
 // does not report mremap); moved back at the touch. PMEM: empty registered memory is put over it, as for a promotion; at
 // the touch its frame is mapped again. The fault thread restores; results go to a ring that the worker reads.
 #include "allocator/hint.h"
@@ -38,8 +38,8 @@ static int find_slot(bool used, size_t g)
 	return -1;
 }
 
-// Detaches a DRAM granule. tm_lock held.
-static bool set_dram(size_t g, int slot)
+// Detaches a granule of anonymous memory. tm_lock held.
+static bool set_anonymous(size_t g, int slot)
 {
 	char *at = tm_address(g);
 
@@ -51,12 +51,12 @@ static bool set_dram(size_t g, int slot)
 			tm_os_uffd_unregister(tm.uffd, at, tm.granule);
 		return false;
 	}
-	tm_set(g, TM_HINT_DRAM, TM_NO_FRAME, tm.table[g].flags);
+	tm_set(g, tm.table[g].state == TM_DRAM ? TM_HINT_DRAM : TM_HINT_PMEM, tm.table[g].frame, tm.table[g].flags);
 	return true;
 }
 
-// Detaches a PMEM granule. tm_lock held, but given up in between.
-static bool set_pmem(size_t g)
+// Detaches a granule that is a frame. tm_lock held, but given up in between.
+static bool set_frame(size_t g)
 {
 	tm_set(g, TM_MOVING, tm.table[g].frame, tm.table[g].flags);
 	tm_unlock();
@@ -86,7 +86,7 @@ bool tm_hint_set(size_t g)
 		slots[slot].g = g;
 		slots[slot].since_ns = tm_os_now_ns();
 		waiting++;
-		ok = t->state == TM_DRAM ? set_dram(g, slot) : set_pmem(g);
+		ok = t->state == TM_DRAM || tm_pmem_anonymous() ? set_anonymous(g, slot) : set_frame(g);
 		if (!ok) {
 			slots[slot].used = false;
 			waiting--;
@@ -105,7 +105,7 @@ void tm_hint_restore(size_t g, bool touched)
 
 	if (slot < 0)
 		return;
-	if (dram) {
+	if (dram || tm_pmem_anonymous()) {
 		while (tm_os_mremap(slot_address(slot), tm.granule, tm.granule,
 				    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at) == MAP_FAILED)
 			tm_os_wait_for_memory();

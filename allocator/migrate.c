@@ -8,6 +8,8 @@
 // UFFDIO_COPY fills it from the frames' alias and wakes; unregister; frames are free.
 // The mremap of a promotion returns only when the fault thread has read the report: never hold tm_lock across it.
 //
+// NUMA nodes: the kernel moves the pages (tier_numa.h); who touches one meanwhile waits there.
+//
 // Pages that a device reads or writes (direct_io.h), and those that hold a futex that is not process-private (pin.h), are left alone.
 #include "allocator/migrate.h"
 #include "allocator/core.h"
@@ -15,6 +17,7 @@
 #include "allocator/frames.h"
 #include "allocator/note.h"
 #include "allocator/sim_link.h"
+#include "allocator/tier_numa.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/uffd.h"
 
@@ -145,11 +148,51 @@ static void from_stage(size_t g, size_t n)
 	tm_unlock();
 }
 
+// Moves granules that are TM_MOVING to frames. Returns how many of them, the first ones.
+static size_t to_frames(size_t g, size_t n, uint32_t frame)
+{
+	size_t bytes = n << tm.shift, moved;
+	char *at = tm_address(g);
+
+	moved = tm_os_uffd_register(tm.uffd, at, bytes) ? 0 : to_stage(at, n);
+	if (moved) {
+		tm_pmem_store(frame, stage, (uint32_t)moved);
+		if (!tm_pmem_map(at, frame, (uint32_t)moved, PROT_READ | PROT_WRITE, false)) {
+			from_stage(g, moved);
+			moved = 0;
+		}
+		tm_os_uffd_wake(tm.uffd, at, bytes);
+		tm_os_madvise(stage, bytes, MADV_DONTNEED);
+	}
+	if (moved < n && tm_zone_of(g) != TM_MMAP)
+		tm_os_uffd_unregister(tm.uffd, at + (moved << tm.shift), bytes - (moved << tm.shift));
+	return moved;
+}
+
+// Whoever touched a missing page of a captured mapping meanwhile tries again. tm_lock held.
+static void wake(size_t g, size_t n)
+{
+	if (tm_pmem_anonymous() && tm_zone_of(g) == TM_MMAP)
+		tm_os_uffd_wake(tm.uffd, tm_address(g), n << tm.shift);
+}
+
+// Moves granules that are TM_MOVING between nodes: all or none. Pages that come meanwhile are already where they belong.
+static size_t to_node(size_t g, size_t n, bool far)
+{
+	size_t bytes = n << tm.shift;
+	char *at = tm_address(g);
+	bool ok = tm_numa_bind(at, bytes, far);
+
+	if (ok && !tm_numa_move(at, bytes, far)) {
+		tm_numa_bind(at, bytes, !far);
+		ok = false;
+	}
+	return ok ? n : 0;
+}
+
 size_t tm_demote(size_t g, size_t n)
 {
 	uint32_t got, frame;
-	size_t bytes;
-	char *at = tm_address(g);
 	enum tm_zone zone = tm_zone_of(g);
 
 	tm_lock();
@@ -161,23 +204,11 @@ size_t tm_demote(size_t g, size_t n)
 		return 0;
 	}
 	n = got;
-	bytes = n << tm.shift;
 	for (size_t i = 0; i < n; i++)
 		tm_set(g + i, TM_MOVING, TM_NO_FRAME, tm.table[g + i].flags);
 	tm_unlock();
 
-	size_t moved = tm_os_uffd_register(tm.uffd, at, bytes) ? 0 : to_stage(at, n);
-	if (moved) {
-		tm_pmem_store(frame, stage, (uint32_t)moved);
-		if (!tm_pmem_map(at, frame, (uint32_t)moved, PROT_READ | PROT_WRITE, false)) {
-			from_stage(g, moved);
-			moved = 0;
-		}
-		tm_os_uffd_wake(tm.uffd, at, bytes);
-		tm_os_madvise(stage, bytes, MADV_DONTNEED);
-	}
-	if (moved < n && zone != TM_MMAP)
-		tm_os_uffd_unregister(tm.uffd, at + (moved << tm.shift), bytes - (moved << tm.shift));
+	size_t moved = tm_pmem_anonymous() ? to_node(g, n, true) : to_frames(g, n, frame);
 
 	tm_lock();
 	if (moved) {
@@ -191,6 +222,7 @@ size_t tm_demote(size_t g, size_t n)
 		tm_frames_give(frame + (uint32_t)moved, (uint32_t)(n - moved));
 		tm.count.failed++;
 	}
+	wake(g, n);
 	tm_unlock();
 	if (moved && tm.guest)
 		tm_sim_moved(g, moved, false);
@@ -210,9 +242,28 @@ bool tm_detach(size_t g, size_t n)
 	return true;
 }
 
-size_t tm_promote(size_t g, size_t n)
+// Moves granules that are TM_MOVING away from their frames.
+static bool from_frames(size_t g, size_t n)
 {
 	char *at = tm_address(g);
+
+	bool ok = tm_detach(g, n);
+	for (size_t i = 0, k; ok && i < n; i += k) {
+		uint32_t first = tm.table[g + i].frame;
+		for (k = 1; i + k < n && tm.table[g + i + k].frame == first + k; k++)
+			continue;
+		// Out of memory is the only failure; there is no way back once somebody may have written.
+		while (tm_os_uffd_copy(tm.uffd_remap, at + (i << tm.shift), tm_pmem_address(first),
+				       k << tm.shift))
+			tm_os_wait_for_memory();
+	}
+	if (ok)
+		tm_os_uffd_unregister(tm.uffd_remap, at, n << tm.shift);
+	return ok;
+}
+
+size_t tm_promote(size_t g, size_t n)
+{
 	enum tm_zone zone = tm_zone_of(g);
 	bool (*take)(enum tm_zone, uint64_t) =
 		tm_noted(g, TM_NOTE_HOT) ? tm_quota_take_reserve : tm_quota_take;
@@ -234,22 +285,12 @@ size_t tm_promote(size_t g, size_t n)
 		tm_set(g + i, TM_MOVING, tm.table[g + i].frame, tm.table[g + i].flags);
 	tm_unlock();
 
-	bool ok = tm_detach(g, n);
-	for (size_t i = 0, k; ok && i < n; i += k) {
-		uint32_t first = tm.table[g + i].frame;
-		for (k = 1; i + k < n && tm.table[g + i + k].frame == first + k; k++)
-			continue;
-		// Out of memory is the only failure; there is no way back once somebody may have written.
-		while (tm_os_uffd_copy(tm.uffd_remap, at + (i << tm.shift), tm_pmem_address(first),
-				       k << tm.shift))
-			tm_os_wait_for_memory();
-	}
-	if (ok)
-		tm_os_uffd_unregister(tm.uffd_remap, at, n << tm.shift);
+	bool ok = tm_pmem_anonymous() ? to_node(g, n, false) : from_frames(g, n);
 
 	tm_lock();
-	if (ok && zone == TM_MMAP)
+	if (ok && zone == TM_MMAP && !tm_pmem_anonymous())
 		tm_uffd_watch(g, n);
+	bool start = ok && !tm_pmem_anonymous(); // another mapping than its neighbours
 	for (size_t i = 0; i < n; i++) {
 		uint32_t frame = tm.table[g + i].frame;
 		if (ok) {
@@ -258,9 +299,9 @@ size_t tm_promote(size_t g, size_t n)
 		}
 		tm_set(g + i, ok ? TM_DRAM : TM_PMEM, ok ? TM_NO_FRAME : frame,
 		       (tm.table[g + i].flags & ~(unsigned)(TM_FAULTED | TM_START)) |
-			       (ok && !i ? TM_START : 0));
+			       (start && !i ? TM_START : 0));
 	}
-	if (ok) // what follows is another mapping
+	if (start) // and so is what follows
 		tm_set(g + n, tm.table[g + n].state, tm.table[g + n].frame, tm.table[g + n].flags | TM_START);
 	if (ok) {
 		tm_pmem_count(zone, -(int64_t)n);
@@ -269,6 +310,7 @@ size_t tm_promote(size_t g, size_t n)
 		tm_quota_give(zone, n);
 		tm.count.failed++;
 	}
+	wake(g, n);
 	tm_changed();
 	tm_unlock();
 	if (ok && tm.guest)

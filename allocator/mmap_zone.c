@@ -261,6 +261,8 @@ void tm_mmap_drop(void *addr, size_t size)
 			tm_os_madvise((void *)from, to - from, MADV_DONTNEED);
 			if (all && t->state == TM_DRAM)
 				vacate(g, TM_UNTOUCHED, t->flags);
+		} else if (t->state == TM_PMEM && !all && tm_pmem_anonymous()) {
+			tm_os_madvise((void *)from, to - from, MADV_DONTNEED);
 		} else if (t->state == TM_PMEM && !all) {
 			memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0, to - from);
 		} else if (t->state == TM_PMEM && tm_make_anonymous(g, 1, tm_prot(t))) {

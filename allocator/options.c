@@ -12,7 +12,7 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 	[TM_OPT_POOL_DRAM] = {"pool-dram", "TIERMEM_POOL_DRAM", "SIZE", "unlimited", TM_OPT_SIZE,
 			      "DRAM that all programs on the same PMEM may hold together"},
 	[TM_OPT_PMEM_PATH] = {"pmem", "TIERMEM_PMEM", "PATH", "memfd:", TM_OPT_PMEM,
-			      "devdax device, file on fsdax, or memfd:[SIZE] (no device)"},
+			      "devdax device, file on fsdax, numa:NODE[,NODE...][:SIZE], or memfd:[SIZE] (no device)"},
 	[TM_OPT_GRANULE] = {"granule", "TIERMEM_GRANULE", "SIZE", "64K", TM_OPT_POWER2,
 			    "unit that migrates: a power of two, 4K to 4M"},
 	[TM_OPT_POLICY_NAME] = {"policy", "TIERMEM_POLICY", "NAME", "hotness", TM_OPT_POLICY,
@@ -85,6 +85,24 @@ bool tm_parse_size(const char *text, uint64_t *bytes)
 	return true;
 }
 
+bool tm_parse_nodes(const char *text, uint64_t *nodes, uint64_t *bytes)
+{
+	char *end = (char *)text + 5;
+
+	*nodes = 0;
+	*bytes = TM_UNLIMITED;
+	if (strncmp(text, "numa:", 5))
+		return false;
+	do {
+		const char *at = end + (*nodes != 0);
+		unsigned long node = strtoul(at, &end, 10);
+		if (*at < '0' || *at > '9' || node >= TM_NUMA_NODES)
+			return false;
+		*nodes |= UINT64_C(1) << node;
+	} while (*end == ',');
+	return !*end || (*end == ':' && tm_parse_size(end + 1, bytes) && *bytes && *bytes != TM_UNLIMITED);
+}
+
 bool tm_option_path(const char *path, int pid, char *out, size_t size)
 {
 	const char *at = strstr(path, "%p");
@@ -98,7 +116,7 @@ bool tm_option_path(const char *path, int pid, char *out, size_t size)
 
 bool tm_option_check(const struct tm_option *option, const char *value, char *why, size_t size)
 {
-	uint64_t bytes;
+	uint64_t bytes, nodes;
 	char *end;
 
 	switch (option->kind) {
@@ -126,6 +144,11 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 			if (tm_parse_size(value + 6, &bytes) && bytes && bytes != TM_UNLIMITED)
 				return true;
 			snprintf(why, size, "'%s' is not a size; write for example memfd:2G", value + 6);
+			return false;
+		}
+		if (!strncmp(value, "numa:", 5) && !tm_parse_nodes(value, &nodes, &bytes)) {
+			snprintf(why, size, "'%s' names no NUMA nodes (0 to %d); write for example numa:1 or numa:1,2:64G", value,
+				 TM_NUMA_NODES - 1);
 			return false;
 		}
 		if (*value)

@@ -49,6 +49,10 @@ extern const struct tm_option tm_options[TM_OPTIONS];
 // Reads a size: bytes, or with K, M, G or T (powers of 1024), "unlimited" for TM_UNLIMITED; false: not a size.
 bool tm_parse_size(const char *text, uint64_t *bytes);
 
+// Reads numa:NODE[,NODE...][:SIZE]: the nodes, as bits, and the size, TM_UNLIMITED if there is none; false: it is not that.
+#define TM_NUMA_NODES 64
+bool tm_parse_nodes(const char *text, uint64_t *nodes, uint64_t *bytes);
+
 // A path with %p replaced by a process id, cut off at size. True: there was a %p.
 bool tm_option_path(const char *path, int pid, char *out, size_t size);
 

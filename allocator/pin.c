@@ -1,13 +1,14 @@
 #include "allocator/pin.h"
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
+#include "allocator/tier_pmem.h"
 
 void tm_pin(uintptr_t addr)
 {
 	size_t g = tm_index(addr);
 	struct tm_granule *t = &tm.table[g];
 
-	if (tm.child)
+	if (tm.child || tm_pmem_anonymous()) // anonymous memory stays known by its address
 		return;
 	for (int tries = 0;; tries++) {
 		(void)*(volatile const char *)addr; // mmap zone: the first touch gives it a tier

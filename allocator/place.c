@@ -67,7 +67,7 @@ static bool place(size_t g, size_t need)
 			return true;
 		}
 	}
-	if (t->flags & TM_STALE)
+	if (t->flags & TM_STALE && !tm_pmem_anonymous())
 		tm_pmem_zero(t->frame, 1);
 	tm_set(g, TM_PMEM, t->frame, t->flags & ~(unsigned)TM_AHEAD);
 	tm_pmem_count(zone, 1);
@@ -86,7 +86,7 @@ static void release(uintptr_t addr, uintptr_t end)
 		uint16_t pages = tm_pages_in(g, addr, end);
 		if (t->live > pages) { // the rest of it stays in use
 			uintptr_t from = (uintptr_t)tm_address(g) > addr ? (uintptr_t)tm_address(g) : addr;
-			if (t->state == TM_DRAM || t->state == TM_INHERITED)
+			if (t->state == TM_DRAM || t->state == TM_INHERITED || tm_pmem_anonymous())
 				tm_os_madvise((void *)from, (size_t)pages * TM_PAGE, MADV_DONTNEED);
 			else if (t->state == TM_PMEM && tm_pmem.alias)
 				memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0,
@@ -103,7 +103,7 @@ static void release(uintptr_t addr, uintptr_t end)
 			n++;
 		if (state == TM_PMEM)
 			tm_pmem_count(zone, -(int64_t)n);
-		else
+		if (state != TM_PMEM || tm_pmem_anonymous())
 			tm_os_madvise(tm_address(g), n << tm.shift, MADV_DONTNEED);
 		if (state == TM_DRAM)
 			tm_quota_give(zone, n);
@@ -170,7 +170,7 @@ bool tm_decommit(uintptr_t addr, size_t size)
 			g = tm_index(addr) - 1; // others may be on their way by now
 			continue;
 		}
-		if ((state != TM_DRAM && state != TM_PMEM && state != TM_INHERITED) || (state == TM_PMEM && !tm_pmem.alias)) {
+		if ((state != TM_DRAM && state != TM_PMEM && state != TM_INHERITED) || (state == TM_PMEM && !tm_pmem.alias && !tm_pmem_anonymous())) {
 			tm_unlock();
 			return false;
 		}

@@ -171,10 +171,11 @@ static bool share(const struct tm_pmem *pmem, size_t granule, uint32_t frames)
 bool tm_pool_join(struct tm_pmem *pmem, size_t granule, char *why, size_t size)
 {
 	uint64_t most = pmem->bytes / granule, limit = TM_NO_FRAME - 1;
+	bool private = pmem->kind == TM_MEMFD || pmem->kind == TM_NUMA; // a memfd, which grows
 	uint32_t frames = (uint32_t)(most < limit ? most : limit);
 
 	pmem->start = (sizeof(*ledger) + frames + granule - 1) & ~(granule - 1);
-	if (pmem->kind != TM_MEMFD && frames + pmem->start / granule > most) {
+	if (!private && frames + pmem->start / granule > most) {
 		if (pmem->start / granule >= frames) {
 			snprintf(why, size, "%s is too small for granules of %zu bytes; give a larger device or file",
 				 pmem->path, granule);
@@ -183,7 +184,7 @@ bool tm_pool_join(struct tm_pmem *pmem, size_t granule, char *why, size_t size)
 		frames -= (uint32_t)(pmem->start / granule);
 	}
 	pmem->bytes = (uint64_t)frames * granule;
-	void *p = pmem->kind == TM_MEMFD && ftruncate(pmem->fd, (off_t)(pmem->start + pmem->bytes))
+	void *p = private && ftruncate(pmem->fd, (off_t)(pmem->start + pmem->bytes))
 			  ? MAP_FAILED
 			  : tm_os_mmap(NULL, pmem->start, PROT_READ | PROT_WRITE, MAP_SHARED, pmem->fd, 0);
 	if (p == MAP_FAILED) {

@@ -1,6 +1,7 @@
 // PMEM devices: opening, the alias mapping through libpmem2, frames.
 #include "allocator/tier_pmem.h"
 #include "allocator/core.h"
+#include "allocator/tier_numa.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,7 @@ static pmem2_memset_fn set_fn;
 
 const char *tm_pmem_kind_name(enum tm_pmem_kind kind)
 {
-	static const char *const names[] = {"devdax", "fsdax", "file", "memfd"};
+	static const char *const names[] = {"devdax", "fsdax", "file", "memfd", "numa"};
 	return names[kind];
 }
 
@@ -100,6 +101,9 @@ bool tm_pmem_open(const char *path, size_t granule, struct tm_pmem *out, char *w
 				 (unsigned long long)out->bytes, strerror(errno));
 			return false;
 		}
+	} else if (!strncmp(path, "numa:", 5)) {
+		if (!tm_numa_open(path, granule, out, why, size))
+			return false;
 	} else if (!open_path(granule, out, why, size)) {
 		if (out->fd >= 0)
 			close(out->fd);
@@ -142,6 +146,8 @@ static bool alias_libpmem2(char *why, size_t size)
 
 bool tm_pmem_alias(char *why, size_t size)
 {
+	if (tm_pmem_anonymous())
+		return true;
 	if (tm_pmem.kind != TM_MEMFD)
 		return alias_libpmem2(why, size);
 	void *p = tm_os_mmap(NULL, tm_pmem.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
@@ -163,6 +169,9 @@ static off_t offset_of(uint32_t frame)
 bool tm_pmem_map(void *addr, uint32_t frame, uint32_t n, int prot, bool fill)
 {
 	int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | (fill ? MAP_POPULATE : 0);
+
+	if (tm_pmem_anonymous())
+		return tm_numa_bind(addr, (size_t)n << tm.shift, true);
 	return tm_os_mmap(addr, (size_t)n << tm.shift, prot, flags, tm_pmem.fd, offset_of(frame)) != MAP_FAILED;
 }
 

@@ -110,7 +110,8 @@ static void first_touch(size_t g, int thread)
 									      : TM_NO_FRAME,
 				       &got);
 		if (frame != TM_NO_FRAME) {
-			tm_pmem_zero(frame, got);
+			if (!tm_pmem_anonymous())
+				tm_pmem_zero(frame, got);
 			for (uint32_t i = 0; i < got; i++) // before the mapping, as in place.c
 				tm_set(g + i, TM_PMEM, frame + i, tm.table[g + i].flags);
 			if (tm_pmem_map(at, frame, got, tm_prot(&tm.table[g]), true)) {
@@ -118,7 +119,10 @@ static void first_touch(size_t g, int thread)
 				tm.count.spilled += cold ? 0 : got;
 				if (tm.guest)
 					tm_sim_fault(thread, got, true);
-				tm_os_uffd_wake(tm.uffd, at, (size_t)got << tm.shift);
+				if (tm_pmem_anonymous())
+					fill_zero(at, (size_t)got << tm.shift);
+				else
+					tm_os_uffd_wake(tm.uffd, at, (size_t)got << tm.shift);
 				last_end = g + got;
 				return;
 			}
@@ -171,8 +175,9 @@ static void fault(uintptr_t addr, int thread, bool write)
 		}
 		break;
 	case TM_DRAM:
-		if (tm_zone_of(g) ==
-		    TM_MMAP) { // a page given back by madvise within a granule, or just filled
+	case TM_PMEM:
+		if (tm_zone_of(g) == TM_MMAP &&
+		    (t->state == TM_DRAM || tm_pmem_anonymous())) { // a page given back by madvise within a granule, or just filled
 			fill_zero((char *)(addr & ~(TM_PAGE - 1)), TM_PAGE);
 			break;
 		} // fall through
