@@ -219,7 +219,7 @@ static void stats(struct tiermem_stats *out)
 	struct tiermem_stats s = {
 		.size = size,
 		.managed = 1,
-		.migrates = tm.uffd_works && tm.engine_on && !tm_io_refusal,
+		.migrates = tm_migrates() && tm.engine_on && !tm_io_refusal,
 		.granule = tm.granule,
 		.quota = tm.quota == TM_UNLIMITED ? UINT64_MAX : tm.quota_bytes,
 		.dram = tm.count.total[0] << tm.shift,

@@ -27,7 +27,7 @@ static uintptr_t stack_pointer(int tid)
 	return at ? strtoull(at, NULL, 16) : 0;
 }
 
-static void find_stack(int tid)
+static void find_stack(const char *name, int tid)
 {
 	uintptr_t at = tid == tm_os_thread_id() ? (uintptr_t)__builtin_frame_address(0) : stack_pointer(tid);
 
@@ -108,7 +108,7 @@ bool tm_capture_measure(struct tm_capture *c)
 	if (fd < 0)
 		return false;
 	n_pointers = 0;
-	tm_os_each_number("/proc/self/task", find_stack);
+	tm_os_each_entry("/proc/self/task", find_stack);
 	while ((n = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
 		char *line = text, *end;
 		text[kept += (size_t)n] = 0;

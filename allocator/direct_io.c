@@ -56,7 +56,7 @@ void tm_io_duplicated(int fd, int from)
 		tm_io_opened(fd, tm_io_known(from) ? O_DIRECT : 0);
 }
 
-static void look_at(int fd)
+static void look_at(const char *name, int fd)
 {
 	char path[64], target[64];
 	ssize_t n;
@@ -71,7 +71,7 @@ static void look_at(int fd)
 
 void tm_io_init(void)
 {
-	tm_os_each_number("/proc/self/fd", look_at);
+	tm_os_each_entry("/proc/self/fd", look_at);
 }
 
 // Whether there is anything to be known: what the kernel itself moves it does not move while a device has it.
@@ -87,7 +87,7 @@ void tm_io_scan(uint64_t now)
 	if (now < next || !matters() || tm_io_refusal)
 		return;
 	next = now + SCAN_NS;
-	tm_os_each_number("/proc/self/fd", look_at);
+	tm_os_each_entry("/proc/self/fd", look_at);
 }
 
 // Waits until nothing of [from, to) is on its way. tm_lock held, but given up in between.

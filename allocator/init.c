@@ -224,7 +224,9 @@ static __attribute__((constructor)) void start(void)
 	if (!tm_pmem.alias && !tm_pmem_alias(why, sizeof(why)))
 		tm_die("%s", why);
 	if (!tm_uffd_init()) {
-		const char *what = tm.guest ? "guest RAM cannot be managed" : "no migration, no capture of mmap";
+		const char *what = tm.guest	  ? "guest RAM cannot be managed"
+				   : tm_migrates() ? "no capture of mmap, no tracking of heat"
+						   : "no migration, no capture of mmap";
 		int error = tm.uffd < 0 ? -tm.uffd : tm.uffd_remap < 0 ? -tm.uffd_remap : ENOMEM;
 		void (*say)(const char *, ...) = tm.guest ? tm_die : tm_log;
 		if (error == EPERM)

@@ -2,9 +2,18 @@
 #ifndef TIERMEM_MIGRATE_H
 #define TIERMEM_MIGRATE_H
 
+#include "allocator/core.h"
+#include "allocator/tier_pmem.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+// Whether this kernel lets us: moving between NUMA nodes needs no userfaultfd.
+static inline bool tm_migrates(void)
+{
+	return tm.uffd_works || tm_pmem_anonymous();
+}
 
 // Prepares the staging areas. False: no address space.
 bool tm_migrate_init(void);

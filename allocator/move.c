@@ -9,7 +9,6 @@
 #include "allocator/migrate.h"
 #include "allocator/policy.h"
 #include "allocator/pool.h"
-#include "allocator/tier_pmem.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -104,7 +103,7 @@ static void sweep(struct sweep *s, uint64_t n, uint64_t until)
 const char *tm_move_never(const char **mend)
 {
 	*mend = "start the program as root or after: sysctl vm.unprivileged_userfaultfd=1";
-	if (!tm.uffd_works && !tm_pmem_anonymous())
+	if (!tm_migrates())
 		return "userfaultfd is denied";
 	*mend = "start the program with --io-uring deny, or without POSIX aio";
 	return tm_io_refusal ? "it does device I/O that cannot be followed" : NULL;

@@ -12,7 +12,8 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 	[TM_OPT_POOL_DRAM] = {"pool-dram", "TIERMEM_POOL_DRAM", "SIZE", "unlimited", TM_OPT_SIZE,
 			      "DRAM that all programs on the same PMEM may hold together"},
 	[TM_OPT_PMEM_PATH] = {"pmem", "TIERMEM_PMEM", "PATH", "memfd:", TM_OPT_PMEM,
-			      "devdax device, file on fsdax, numa:NODE[,NODE...][:SIZE], or memfd:[SIZE] (no device)"},
+			      "devdax device, file on fsdax, numa:NODE[,NODE...][:SIZE], memfd:[SIZE] (no device), or auto: the first of "
+			      "devdax, nodes without CPUs and memfd that is there"},
 	[TM_OPT_GRANULE] = {"granule", "TIERMEM_GRANULE", "SIZE", "64K", TM_OPT_POWER2,
 			    "unit that migrates: a power of two, 4K to 4M"},
 	[TM_OPT_POLICY_NAME] = {"policy", "TIERMEM_POLICY", "NAME", "hotness", TM_OPT_POLICY,

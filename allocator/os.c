@@ -179,7 +179,7 @@ ssize_t tm_os_read_file(const char *path, char *text, size_t size)
 	return n;
 }
 
-void tm_os_each_number(const char *directory, void (*visit)(int number))
+void tm_os_each_entry(const char *directory, void (*visit)(const char *name, int number))
 {
 	char buffer[4096] __attribute__((aligned(8)));
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -190,8 +190,9 @@ void tm_os_each_number(const char *directory, void (*visit)(int number))
 	while ((n = tm_os_syscall(SYS_getdents64, fd, (long)buffer, sizeof(buffer), 0, 0, 0)) > 0) {
 		for (long at = 0; at < n; at += ((struct dirent64 *)(void *)(buffer + at))->d_reclen) {
 			const char *name = ((struct dirent64 *)(void *)(buffer + at))->d_name;
-			if (*name >= '0' && *name <= '9')
-				visit(atoi(name));
+			const char *digits = strpbrk(name, "0123456789");
+			if (digits)
+				visit(name, atoi(digits));
 		}
 	}
 	close(fd);

@@ -37,8 +37,9 @@ uint64_t tm_os_process_cpu_ns(void);
 uint64_t tm_os_ram_bytes(void);
 // Reads a small file; returns its length (text is always terminated) or -errno.
 ssize_t tm_os_read_file(const char *path, char *text, size_t size);
-// Calls with each entry of a directory that is a number: descriptors, threads in /proc. No malloc, so not opendir(3).
-void tm_os_each_number(const char *directory, void (*visit)(int number));
+// Calls with each entry of a directory that has a digit in its name, and with its number: descriptors and threads in /proc (all the name), devices.
+// No malloc, so not opendir(3).
+void tm_os_each_entry(const char *directory, void (*visit)(const char *name, int number));
 // For who must have memory from the kernel to go on, and tries until he gets it: waits a millisecond; after a second of that, says so once.
 void tm_os_wait_for_memory(void);
 // Moves a descriptor to a high number, out of the program's way, closed on exec. It is tiermem's until tm_os_close(): the program cannot close it.

@@ -246,7 +246,7 @@ static uint64_t tick(uint64_t now)
 	// And there is PMEM: it was not always so, or somebody moved memory there.
 	bool unlimited = tm.quota == TM_UNLIMITED;
 
-	if (!tm.uffd_works || !tm.quota || !tm.count.total[1])
+	if (!tm_migrates() || !tm.quota || !tm.count.total[1])
 		return TM_FOREVER;
 	double rate = 64 << 20;
 	uint64_t bytes;

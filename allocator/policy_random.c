@@ -40,7 +40,7 @@ static uint64_t tick(uint64_t now)
 {
 	struct tm_hint_result result;
 
-	if (!tm.uffd_works)
+	if (!tm_migrates())
 		return TM_FOREVER;
 	for (int i = 0; i < 64; i++) {
 		uint64_t r = random64();

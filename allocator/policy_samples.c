@@ -205,7 +205,7 @@ static uint64_t tick(uint64_t now)
 	uint64_t bytes = 0, samples;
 	bool rare;
 
-	if (!tm.uffd_works || !tm_samples_start() || !prepare())
+	if (!tm_migrates() || !tm_samples_start() || !prepare())
 		return TM_FOREVER;
 	tm_parse_size(tm.value[TM_OPT_BANDWIDTH], &bytes);
 	budget += (double)bytes * (double)(now - last_ns) * 1e-9;

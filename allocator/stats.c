@@ -3,6 +3,7 @@
 #include "allocator/capture.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
+#include "allocator/migrate.h"
 #include "allocator/move.h"
 #include "allocator/policy.h"
 #include "allocator/pool.h"
@@ -138,7 +139,7 @@ size_t tm_stats_json(char *text, size_t size, bool capture)
 	put(&o,
 	    "},\"migrations\":{\"possible\":%s,\"promoted\":%" PRIu64 ",\"demoted\":%" PRIu64
 	    ",\"failed\":%" PRIu64 ",\"promoted_bytes\":%" PRIu64 ",\"demoted_bytes\":%" PRIu64 "}",
-	    tm.uffd_works && !tm_io_refusal ? "true" : "false", c.promoted, c.demoted, c.failed, c.promoted << tm.shift,
+	    tm_migrates() && !tm_io_refusal ? "true" : "false", c.promoted, c.demoted, c.failed, c.promoted << tm.shift,
 	    c.demoted << tm.shift);
 	put(&o, ",\"pressure\":{\"spilled_bytes\":%" PRIu64 ",\"pinned_bytes\":%" PRIu64 "}",
 	    c.spilled << tm.shift, pinned << tm.shift);

@@ -37,6 +37,18 @@ static uint64_t nodes_in(const char *file)
 	return mask;
 }
 
+bool tm_numa_find(char *path, size_t size)
+{
+	uint64_t mask = nodes_in("has_memory") & ~nodes_in("has_cpu");
+	size_t used = (size_t)snprintf(path, size, "numa");
+
+	for (unsigned i = 0; i < TM_NUMA_NODES; i++) {
+		if (mask & UINT64_C(1) << i)
+			used += (size_t)snprintf(path + used, size - used, "%c%u", used == 4 ? ':' : ',', i);
+	}
+	return mask;
+}
+
 // All memory of a node, in bytes; 0: there is none.
 static uint64_t node_bytes(unsigned node)
 {

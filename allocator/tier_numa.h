@@ -8,6 +8,8 @@
 
 // Opens numa:NODE[,NODE...][:SIZE]; several nodes are interleaved. Without a size: all that the nodes have. False: why says what is wrong.
 bool tm_numa_open(const char *path, size_t granule, struct tm_pmem *out, char *why, size_t size);
+// Writes numa:NODE[,NODE...] with all nodes that have memory and no CPUs. False: there are none.
+bool tm_numa_find(char *path, size_t size);
 // Says where pages of a range are to come from that are not there yet. Far: from the nodes, as long as they have any. False: the kernel refuses.
 bool tm_numa_bind(void *addr, size_t size, bool far);
 // Moves the pages of a range, at most TM_NUMA_MOST, that are there. False: some cannot move (a device has them, a forked child

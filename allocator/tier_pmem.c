@@ -1,6 +1,7 @@
 // PMEM devices: opening, the alias mapping through libpmem2, frames.
 #include "allocator/tier_pmem.h"
 #include "allocator/core.h"
+#include "allocator/tier_find.h"
 #include "allocator/tier_numa.h"
 
 #include <errno.h>
@@ -87,6 +88,8 @@ static bool open_path(size_t granule, struct tm_pmem *out, char *why, size_t siz
 
 bool tm_pmem_open(const char *path, size_t granule, struct tm_pmem *out, char *why, size_t size)
 {
+	if (!strcmp(path, "auto"))
+		path = tm_tier_find(granule);
 	*out = (struct tm_pmem){.fd = -1, .path = path};
 	if (!strncmp(path, "memfd:", 6)) {
 		out->kind = TM_MEMFD;

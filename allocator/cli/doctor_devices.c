@@ -97,8 +97,7 @@ static void add_node(struct doctor *d, const char *name)
 		return;
 	far_nodes++;
 	doctor_add(d, "far NUMA node", OK,
-		   "tiermem places nothing on nodes yet: reconfigure the device as devdax",
-		   "%s: %.1f GiB and no CPUs", name, gib);
+		   NULL, "%s: %.1f GiB and no CPUs: give --pmem numa:%s", name, gib, name + 4);
 }
 
 static void heat(struct doctor *d)
@@ -156,7 +155,7 @@ void doctor_devices(struct doctor *d)
 	each(d, "/sys/devices/system/node", "node", add_node);
 	if (!far_nodes)
 		doctor_add(d, "far NUMA node", MISSING,
-			   "not needed: tiermem uses devdax instead, and places nothing on nodes yet",
+			   "not needed; a devdax device becomes one by: daxctl reconfigure-device --mode=system-ram DEVICE",
 			   "no node without CPUs (kmem, CXL)");
 	heat(d);
 	kvm(d);

@@ -105,7 +105,7 @@ static void make_absolute(enum tm_option_id id)
 	const char *env = tm_options[id].env, *value = getenv(env);
 	char directory[PATH_MAX], path[PATH_MAX * 2];
 
-	if (!value || !*value || *value == '/' || !strncmp(value, "memfd:", 6) || !strncmp(value, "numa:", 5) ||
+	if (!value || !*value || *value == '/' || !strncmp(value, "memfd:", 6) || !strncmp(value, "numa:", 5) || !strcmp(value, "auto") ||
 	    !getcwd(directory, sizeof(directory)))
 		return;
 	snprintf(path, sizeof(path), "%s/%s", directory, value);
