@@ -1,4 +1,4 @@
-// jemalloc's arenas, in sets of three: small allocations and large arrays, buffers, bulk values. A thread uses one set. All go
+// jemalloc's arenas, in sets of three: small allocations and large arrays, buffers, bulk values that are in no slab (slab.h). A thread uses one set. All go
 // through the thread's automatic cache, whose bins (by size class) are filled from the arena of the request that finds one empty: so
 // zones never share a page, and a free is jemalloc's short one.
 //
@@ -76,19 +76,14 @@ static void *hook_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size
 			bool *commit, unsigned arena)
 {
 	enum tm_zone zone = ((struct zone_hooks *)hooks)->zone;
-	uintptr_t limit = tm.base + ((uintptr_t)zone + 1) * tm.zone_bytes, old, start;
+	uintptr_t start;
 
 	if (new_addr)
 		return NULL;
 	if (*commit && *zero && alignment == GROW_BYTES) // jemalloc's base allocator
 		return map_aligned(size, alignment);
-	old = atomic_load(&tm.bump[zone]);
-	do {
-		start = (old + alignment - 1) & ~(alignment - 1);
-		if (start < old || size > limit || start > limit - size)
-			return NULL;
-	} while (!atomic_compare_exchange_weak(&tm.bump[zone], &old, start + size));
-	if (*commit && !tm_commit(start, size))
+	start = tm_zone_take(zone, size, alignment);
+	if (!start || (*commit && !tm_commit(start, size)))
 		return NULL;
 	if (*zero && *commit)
 		memset((void *)start, 0, size);

@@ -8,7 +8,7 @@
 // waits; the copies are the child's alone. The price: a copy of the PMEM part in DRAM, and the time to make it.
 // A write of the forking thread itself, inside libc's fork, is let through, and carried over to the frame afterwards.
 //
-// jemalloc's handlers take its locks before ours run (theirs are registered later) and give them back after: nobody can wait
+// jemalloc's handlers take its locks before ours run (theirs are registered later) and give them back after, and ours take the slabs': nobody can wait
 // for a frozen granule while holding one. No migration runs across a fork: the engine is held. The child has no threads
 // of ours, and what it allocates is DRAM, not counted, until it has grown (child.h).
 //
@@ -25,6 +25,7 @@
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
 #include "allocator/note.h"
+#include "allocator/slab.h"
 #include "allocator/tier_numa.h"
 #include "allocator/tier_pmem.h"
 
@@ -135,6 +136,7 @@ static void note_shared(size_t g, size_t n)
 
 static void before(void)
 {
+	tm_slab_lock_all();
 	if (tm.child)
 		return;
 	tm_engine_take();
@@ -154,8 +156,10 @@ static void after_in_parent(void)
 {
 	char byte;
 
-	if (tm.child)
+	if (tm.child) {
+		tm_slab_unlock_all();
 		return;
+	}
 	if (ready[0] >= 0) {
 		close(ready[1]);
 		while (read(ready[0], &byte, 1) < 0 &&
@@ -167,6 +171,7 @@ static void after_in_parent(void)
 	each_run(TM_FROZEN, thaw);
 	thread = 0;
 	tm_engine_give();
+	tm_slab_unlock_all();
 }
 
 // Replaces shared memory of a PMEM granule, [at, at + size), by a copy of it.
@@ -243,6 +248,7 @@ static void unmap_ahead(size_t g, size_t n)
 
 static void in_child(void)
 {
+	tm_slab_locks_reset();
 	if (tm.child)
 		return;
 	tm.child = true;

@@ -135,6 +135,18 @@ size_t tm_zone_end(enum tm_zone zone)
 	return tm_index(tm.bump[zone] + tm.granule - 1);
 }
 
+uintptr_t tm_zone_take(enum tm_zone zone, size_t size, size_t alignment)
+{
+	uintptr_t limit = tm.base + ((uintptr_t)zone + 1) * tm.zone_bytes, old = atomic_load(&tm.bump[zone]), start;
+
+	do {
+		start = (old + alignment - 1) & ~(alignment - 1);
+		if (start < old || size > limit || start > limit - size)
+			return 0;
+	} while (!atomic_compare_exchange_weak(&tm.bump[zone], &old, start + size));
+	return start;
+}
+
 bool tm_zone_span(enum tm_zone zone, size_t k, size_t *first, size_t *end)
 {
 	*first = k ? 0 : tm_zone_first(zone);

@@ -12,13 +12,13 @@
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
 #include "allocator/fork.h"
-#include "allocator/front.h"
 #include "allocator/guest.h"
 #include "allocator/jem.h"
 #include "allocator/migrate.h"
 #include "allocator/page_code.h"
 #include "allocator/pool.h"
 #include "allocator/preload_io.h"
+#include "allocator/slab.h"
 #include "allocator/stats.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/uffd.h"
@@ -150,7 +150,8 @@ static bool set_up(void)
 		tm_die("jemalloc did not accept its settings (MALLOC_CONF=%s)",
 		       env("MALLOC_CONF") ? env("MALLOC_CONF") : "");
 	tm_pages_init(tm.base, (TM_BULK + 1) * tm.zone_bytes);
-	tm_front_init();
+	if (tm_slab_init())
+		tm_pages_slabs(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN));
 	tm_malloc_zones(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN), number(TM_OPT_LARGE_MIN),
 			tm.base + TM_BUFFER * tm.zone_bytes, 2 * tm.zone_bytes);
 	return true;

@@ -1,11 +1,11 @@
 #include "allocator/page_code.h"
-#include "allocator/front.h"
 #include "allocator/jem.h"
 
 uint8_t *tm_pages;
 uintptr_t tm_pages_base;
 size_t tm_pages_span;
 uint8_t tm_small_code[TM_CODE_SMALL + 1];
+uint8_t tm_slab_codes[TM_SLAB_MAX / 16 + 1];
 uint16_t tm_code_size[TM_CODES];
 
 void tm_pages_init(uintptr_t base, size_t bytes)
@@ -18,9 +18,17 @@ void tm_pages_init(uintptr_t base, size_t bytes)
 		tm_small_code[i] = (uint8_t)(je_nallocx(i ? i * 8 : 1, 0) / 8);
 		tm_code_size[i] = (uint16_t)(i * 8);
 	}
-	for (size_t c = 0; c < TM_FRONT_CLASSES; c++)
-		tm_code_size[TM_CODE_BULK + c] = (uint16_t)tm_front_size(c);
 	tm_pages = p;
 	tm_pages_base = base;
 	tm_pages_span = bytes;
+}
+
+void tm_pages_slabs(size_t from, size_t to)
+{
+	for (unsigned k = TM_SLAB_FEWEST; k <= TM_SLAB_MOST; k++)
+		tm_code_size[tm_slab_code(k)] = (uint16_t)tm_slab_size(k);
+	for (size_t size = TM_SLAB_BYTES / TM_SLAB_MOST; size <= TM_SLAB_MAX; size += 16) {
+		if (size >= from && size < to)
+			tm_slab_codes[size / 16] = (uint8_t)tm_slab_code(tm_slab_number(size));
+	}
 }

@@ -1,19 +1,21 @@
 // The size class of the objects in each heap page: one byte, so that free() and malloc_usable_size() need not ask jemalloc. Its
 // way through its radix tree to the page's slab takes some 40 instructions; programs like Redis ask at every malloc and free.
 //
-// A page belongs to one class at a time (slabs are whole pages). Its byte is written at every allocation that comes out of
-// jemalloc, so what a page's freed objects were does not matter; every entry point that returns memory has to do that.
+// A page belongs to one class at a time (slabs are whole pages). Of our own slabs (slab.h) it is written when the slab is made. Of jemalloc's pages it is
+// written at every allocation that comes out of it, so what a page's freed objects were does not matter; every entry point that
+// returns memory has to do that.
 #ifndef TIERMEM_PAGE_CODE_H
 #define TIERMEM_PAGE_CODE_H
 
 #include "allocator/os.h"
+#include "allocator/slab.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-// Codes: TM_CODE_NONE: ask jemalloc. 1..TM_CODE_SMALL: a class of code * 8 bytes. From TM_CODE_BULK on: front.h's classes.
-enum { TM_CODE_NONE = 0, TM_CODE_SMALL = 64, TM_CODE_BULK = 65, TM_CODES = 96 };
+// Codes: TM_CODE_NONE: ask jemalloc. 1..TM_CODE_SMALL: a class of code * 8 bytes. From TM_CODE_SLAB on: slabs of TM_SLAB_FEWEST objects, of one more, ...
+enum { TM_CODE_NONE = 0, TM_CODE_SMALL = 64, TM_CODE_SLAB = 65, TM_CODES = TM_CODE_SLAB + TM_SLAB_MOST - TM_SLAB_FEWEST + 1 };
 
 #define TM_CODE_SMALL_BYTES 512 // the largest class of the small ones
 
@@ -22,13 +24,33 @@ extern uint8_t *tm_pages;	    // the code of each page
 extern uintptr_t tm_pages_base;	    // of the first page
 extern size_t tm_pages_span;	    // bytes; 0 before tm_pages_init()
 
-// The small class of a request, by (bytes + 7) / 8; the size of a code's objects.
+// The small class of a request, by (bytes + 7) / 8; the code of slabs of a request, by (bytes + 15) / 16, TM_CODE_NONE where they have no class; the size
+// of a code's objects.
 extern uint8_t tm_small_code[TM_CODE_SMALL + 1];
+extern uint8_t tm_slab_codes[TM_SLAB_MAX / 16 + 1];
 extern uint16_t tm_code_size[TM_CODES];
 #pragma GCC visibility pop
 
 // Codes for the heap at base; without memory for them all pages stay TM_CODE_NONE.
 void tm_pages_init(uintptr_t base, size_t bytes);
+// Slabs serve requests of [from, to) from now on.
+void tm_pages_slabs(size_t from, size_t to);
+
+static inline unsigned tm_slab_code(unsigned objects)
+{
+	return TM_CODE_SLAB + objects - TM_SLAB_FEWEST;
+}
+
+static inline unsigned tm_code_slab(unsigned code)
+{
+	return code - TM_CODE_SLAB + TM_SLAB_FEWEST;
+}
+
+// The code of the slabs that serve a request; TM_CODE_NONE: none do.
+static inline unsigned tm_request_code(size_t size)
+{
+	return size <= TM_SLAB_MAX ? tm_slab_codes[(size + 15) / 16] : TM_CODE_NONE;
+}
 
 static inline unsigned tm_page_code(const void *p)
 {

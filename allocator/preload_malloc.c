@@ -1,5 +1,5 @@
-// The malloc family. Small and large requests go to jemalloc as they are; requests of the zones in between to their
-// own arenas. One comparison tells; before the library is ready it is always true, so the first call sets up.
+// The malloc family. Small and large requests go to jemalloc as they are; requests of the zones in between to slabs (values up to
+// 8 KiB) or to arenas of their own. One comparison tells; before the library is ready it is always true, so the first call sets up.
 #include "allocator/arena.h"
 #include "allocator/child.h"
 #include "allocator/core.h"
@@ -76,15 +76,18 @@ static __attribute__((noinline)) void *special_malloc(size_t size, int flags)
 	if (__builtin_expect(!ready, 0) && !still_special(size))
 		return plain_malloc(size, flags);
 	int arena = tm_arena_flags(size);
-	void *p = flags ? NULL : tm_front_refill(size, arena);
+	unsigned code = tm_request_code(size);
+	void *p = NULL;
+	if (code != TM_CODE_NONE && !(p = tm_front_pop(code)))
+		p = tm_front_refill(code);
 	if (p)
-		return p;
+		return flags & MALLOCX_ZERO ? memset(p, 0, size) : p;
 	p = je_mallocx(size, arena | flags);
 	if (!p && tm_arenas_purge(size))
 		p = je_mallocx(size, arena | flags);
 	if (!p)
 		errno = ENOMEM;
-	tm_front_note(p, size);
+	tm_page_set(p, TM_CODE_NONE);
 	return p;
 }
 
@@ -103,7 +106,7 @@ void *malloc(size_t size)
 	}
 	if (!special_size(size))
 		return plain_malloc(size, 0);
-	p = tm_front_pop(tm_front_code(size)); // nothing is kept of TM_CODE_NONE
+	p = tm_front_pop(tm_request_code(size)); // nothing is kept of TM_CODE_NONE
 	return p ? p : special_malloc(size, 0);
 }
 
@@ -122,12 +125,10 @@ void free(void *p)
 {
 	unsigned code = tm_page_code(p);
 
-	if (code != TM_CODE_NONE && tm_front_push(p, code))
-		return;
-	if (code != TM_CODE_NONE)
-		je_sdallocx(p, tm_code_size[code], 0);
-	else
+	if (code == TM_CODE_NONE)
 		je_free(p);
+	else if (!tm_front_push(p, code))
+		tm_front_spill(p, code);
 }
 
 void *realloc(void *p, size_t size)
@@ -145,19 +146,20 @@ void *realloc(void *p, size_t size)
 			q = je_realloc(p, size);
 		return plain(q, size);
 	}
-	if (from && to && tm_front_fits(p, size))
+	unsigned code = tm_page_code(p), wanted = to ? tm_request_code(size) : TM_CODE_NONE;
+	if (code != TM_CODE_NONE && code == wanted)
 		return p;
-	size_t old = je_sallocx(p, 0);
-	if (from && to && (old >= buffer_min) == (size >= buffer_min)) {
+	size_t old = malloc_usable_size(p);
+	if (from && to && code == TM_CODE_NONE && wanted == TM_CODE_NONE && (old >= buffer_min) == (size >= buffer_min)) {
 		void *q = je_rallocx(p, size, tm_arena_flags(size));
 		if (!q && tm_arenas_purge(size))
 			q = je_rallocx(p, size, tm_arena_flags(size));
 		if (!q)
 			errno = ENOMEM;
-		tm_front_note(q, size);
+		tm_page_set(q, TM_CODE_NONE);
 		return q;
 	}
-	// It changes its zone: it moves.
+	// It changes its zone or slab: it moves.
 	void *q = malloc(size);
 	if (q) {
 		memcpy(q, p, old < size ? old : size);

@@ -63,9 +63,9 @@ void guest_script(struct text *out, const struct plan *p, const struct config *c
 	text_add(out, "taskset -c %d ", (int)s->background_cpu);
 	if (c->tiermem)
 		text_add(out,
-			 "tiermem run --dram %lld --pmem /dev/dax1.0 --granule %lld --stats "
+			 "tiermem run --dram %lld --pmem /dev/dax1.0 --granule %lld %s --stats "
 			 "/tm/out/tiermem.json -- \\\n\t",
-			 (long long)plan_dram(p, c), (long long)c->granule);
+			 (long long)plan_dram(p, c), (long long)c->granule, c->options);
 	text_add(out, "%s \\\n\t--server_cpulist %d --bio_cpulist %d >/tm/out/redis.log 2>&1 &\nserver=$!\n",
 		 redis, (int)s->server_cpu, (int)s->background_cpu);
 	text_add(out, "tries=0\n"

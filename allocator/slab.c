@@ -1,0 +1,227 @@
+// Each class has a lock, and a list of its slabs that have a free object, the one last freed into first. A slab's pages are committed as its objects are
+// taken, from the first on; when all objects are free, and it is not the class's last with room, its pages go back, and its address may
+// become a slab of another class. Locks: a class, then `places`, then tm_lock. Managed memory is never touched here.
+#include "allocator/slab.h"
+#include "allocator/core.h"
+#include "allocator/page_code.h"
+
+#include <string.h>
+
+#define GROW_BYTES  ((size_t)2 << 20) // of address space at a time
+#define COMMIT_STEP 4 // pages
+
+struct slab {
+	uint64_t free;	     // objects, by bit
+	uint32_t next, prev; // in its class's list, or free places: index + 1
+	uint8_t committed;   // pages, from the first on
+};
+
+static struct slab *slabs; // of the zone
+static uintptr_t base;
+static struct class {
+	pthread_mutex_t lock;
+	uint32_t first; // index + 1
+	size_t used;	// objects
+} classes[TM_SLAB_MOST + 1];
+
+static struct {
+	pthread_mutex_t lock;
+	uint32_t free; // index + 1
+	uintptr_t next, end; // never used yet
+	size_t pages; // committed in slabs
+} places = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+bool tm_slab_init(void)
+{
+	if (!tm_pages_span)
+		return false;
+	tm_slab_locks_reset();
+	base = tm.base + TM_BULK * tm.zone_bytes;
+	slabs = tm_os_reserve_table(tm.zone_bytes / TM_SLAB_BYTES * sizeof(*slabs));
+	return slabs;
+}
+
+static uintptr_t address(uint32_t i)
+{
+	return base + (uintptr_t)i * TM_SLAB_BYTES;
+}
+
+static uint64_t all(unsigned k)
+{
+	return k == 64 ? UINT64_MAX : (UINT64_C(1) << k) - 1;
+}
+
+static void link_first(struct class *c, uint32_t i)
+{
+	slabs[i].prev = 0;
+	slabs[i].next = c->first;
+	if (c->first)
+		slabs[c->first - 1].prev = i + 1;
+	c->first = i + 1;
+}
+
+static void unlink_slab(struct class *c, uint32_t i)
+{
+	struct slab *s = &slabs[i];
+
+	if (s->prev)
+		slabs[s->prev - 1].next = s->next;
+	else
+		c->first = s->next;
+	if (s->next)
+		slabs[s->next - 1].prev = s->prev;
+}
+
+static void count_pages(int64_t n)
+{
+	pthread_mutex_lock(&places.lock);
+	places.pages += (size_t)n;
+	pthread_mutex_unlock(&places.lock);
+}
+
+// A place for one more slab; false: the zone is full.
+static bool take_place(uint32_t *i)
+{
+	bool found = true;
+
+	pthread_mutex_lock(&places.lock);
+	if (places.free) {
+		*i = places.free - 1;
+		places.free = slabs[*i].next;
+	} else {
+		if (places.next == places.end) {
+			places.next = tm_zone_take(TM_BULK, GROW_BYTES, TM_SLAB_BYTES);
+			places.end = places.next ? places.next + GROW_BYTES : 0;
+		}
+		found = places.next;
+		if (found) {
+			*i = (uint32_t)((places.next - base) / TM_SLAB_BYTES);
+			places.next += TM_SLAB_BYTES;
+		}
+	}
+	pthread_mutex_unlock(&places.lock);
+	return found;
+}
+
+// A slab that nobody uses: its memory goes back, unless that is refused; it then stays for the next who takes the place.
+static void give_place(uint32_t i)
+{
+	struct slab *s = &slabs[i];
+
+	if (s->committed && tm_decommit(address(i), s->committed * TM_PAGE)) {
+		count_pages(-s->committed);
+		s->committed = 0;
+	}
+	pthread_mutex_lock(&places.lock);
+	s->next = places.free;
+	places.free = i + 1;
+	pthread_mutex_unlock(&places.lock);
+}
+
+static bool new_slab(struct class *c, unsigned k)
+{
+	uint32_t i;
+
+	if (!take_place(&i))
+		return false;
+	slabs[i].free = all(k);
+	memset(&tm_pages[(address(i) - tm_pages_base) / TM_PAGE], (int)tm_slab_code(k), TM_SLAB_BYTES / TM_PAGE);
+	link_first(c, i);
+	return true;
+}
+
+// Has the pages of a slab's first n objects committed.
+static bool commit(uint32_t i, size_t bytes)
+{
+	struct slab *s = &slabs[i];
+	size_t pages = (bytes + COMMIT_STEP * TM_PAGE - 1) / (COMMIT_STEP * TM_PAGE) * COMMIT_STEP;
+
+	if (pages > TM_SLAB_BYTES / TM_PAGE)
+		pages = TM_SLAB_BYTES / TM_PAGE;
+	if (pages <= s->committed)
+		return true;
+	if (!tm_commit(address(i) + s->committed * TM_PAGE, (pages - s->committed) * TM_PAGE))
+		return false;
+	count_pages((int64_t)pages - s->committed);
+	s->committed = (uint8_t)pages;
+	return true;
+}
+
+unsigned tm_slab_take(unsigned k, void **objects, unsigned n)
+{
+	struct class *c = &classes[k];
+	size_t size = tm_slab_size(k);
+	unsigned got = 0;
+
+	pthread_mutex_lock(&c->lock);
+	while (got < n && (c->first || new_slab(c, k))) {
+		uint32_t i = c->first - 1;
+		unsigned j = (unsigned)__builtin_ctzll(slabs[i].free);
+		if (!commit(i, (j + 1) * size))
+			break;
+		objects[got++] = (void *)(address(i) + j * size);
+		slabs[i].free &= slabs[i].free - 1;
+		if (!slabs[i].free)
+			unlink_slab(c, i);
+	}
+	c->used += got;
+	pthread_mutex_unlock(&c->lock);
+	for (unsigned i = 0; i < got / 2; i++) {
+		void *p = objects[i];
+		objects[i] = objects[got - 1 - i];
+		objects[got - 1 - i] = p;
+	}
+	return got;
+}
+
+void tm_slab_give(unsigned k, void *const *objects, unsigned n)
+{
+	struct class *c = &classes[k];
+	size_t size = tm_slab_size(k);
+
+	pthread_mutex_lock(&c->lock);
+	for (unsigned o = 0; o < n; o++) {
+		uint32_t i = (uint32_t)(((uintptr_t)objects[o] - base) / TM_SLAB_BYTES);
+		struct slab *s = &slabs[i];
+		if (!s->free)
+			link_first(c, i);
+		s->free |= UINT64_C(1) << ((uintptr_t)objects[o] - address(i)) / size;
+		if (s->free == all(k) && (s->next || s->prev)) {
+			unlink_slab(c, i);
+			give_place(i);
+		}
+	}
+	c->used -= n;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void tm_slab_bytes(size_t *used, size_t *held)
+{
+	*used = 0;
+	for (unsigned k = TM_SLAB_FEWEST; k <= TM_SLAB_MOST; k++)
+		*used += __atomic_load_n(&classes[k].used, __ATOMIC_RELAXED) * tm_slab_size(k);
+	*held = __atomic_load_n(&places.pages, __ATOMIC_RELAXED) * TM_PAGE;
+}
+
+void tm_slab_lock_all(void)
+{
+	for (unsigned k = 0; k <= TM_SLAB_MOST; k++)
+		pthread_mutex_lock(&classes[k].lock);
+	pthread_mutex_lock(&places.lock);
+}
+
+void tm_slab_unlock_all(void)
+{
+	pthread_mutex_unlock(&places.lock);
+	for (unsigned k = 0; k <= TM_SLAB_MOST; k++)
+		pthread_mutex_unlock(&classes[k].lock);
+}
+
+void tm_slab_locks_reset(void)
+{
+	pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+
+	for (unsigned k = 0; k <= TM_SLAB_MOST; k++)
+		classes[k].lock = fresh;
+	places.lock = fresh;
+}

@@ -1,0 +1,202 @@
+/* Slabs against a plain list of what is in use: nothing twice, all of it committed, and memory that goes back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "allocator/core.h"
+#include "allocator/page_code.h"
+#include "allocator/slab.h"
+
+#define ZONE ((size_t)64 << 20)
+
+struct tm_core tm;
+uint8_t *tm_pages;
+uintptr_t tm_pages_base;
+size_t tm_pages_span;
+
+static uint8_t committed[ZONE / TM_PAGE];
+static bool full, keeps;
+
+static size_t page(uintptr_t addr)
+{
+	return (addr - tm.base - TM_BULK * tm.zone_bytes) / TM_PAGE;
+}
+
+void *tm_os_reserve_table(size_t size)
+{
+	return calloc(1, size);
+}
+
+uintptr_t tm_zone_take(enum tm_zone zone, size_t size, size_t alignment)
+{
+	uintptr_t p = tm.bump[zone];
+
+	assert_int_equal(zone, TM_BULK);
+	assert_int_equal(p % alignment, 0);
+	if (p + size > tm.base + (TM_BULK + 1) * tm.zone_bytes)
+		return 0;
+	tm.bump[zone] = p + size;
+	return p;
+}
+
+bool tm_commit(uintptr_t addr, size_t size)
+{
+	if (full)
+		return false;
+	for (size_t i = page(addr); i < page(addr + size); i++) {
+		assert_int_equal(committed[i], 0);
+		committed[i] = 1;
+	}
+	return true;
+}
+
+bool tm_decommit(uintptr_t addr, size_t size)
+{
+	if (keeps)
+		return false;
+	for (size_t i = page(addr); i < page(addr + size); i++) {
+		assert_int_equal(committed[i], 1);
+		committed[i] = 0;
+	}
+	return true;
+}
+
+static int prepare(void **state)
+{
+	tm.base = (uintptr_t)1 << 40;
+	tm.zone_bytes = ZONE;
+	tm.bump[TM_BULK] = tm.base + TM_BULK * ZONE;
+	tm_pages_base = tm.base;
+	tm_pages_span = (TM_BULK + 1) * ZONE;
+	tm_pages = calloc(1, tm_pages_span / TM_PAGE);
+	return !tm_slab_init();
+}
+
+static void sizes_fit_and_waste_little(void **state)
+{
+	for (size_t size = 497; size <= TM_SLAB_MAX; size++) {
+		unsigned k = tm_slab_number(size);
+		size_t got = tm_slab_size(k);
+
+		assert_in_range(k, TM_SLAB_FEWEST, TM_SLAB_MOST);
+		assert_true(got >= size && k * got <= TM_SLAB_BYTES);
+		assert_int_equal(tm_slab_number(got), got == 512 ? 64 : tm_slab_number(size));
+		if (size <= 2048)
+			assert_true(got - size <= size / 16 + 16);
+		if (!(size & (size - 1)))
+			assert_int_equal(got, size);
+	}
+	assert_int_equal(tm_slab_size(tm_slab_number(1030)), 1056);
+}
+
+struct held {
+	void *p;
+	unsigned k;
+};
+
+static void check(const struct held *h, const struct held *all, size_t n)
+{
+	uintptr_t p = (uintptr_t)h->p;
+	size_t size = tm_slab_size(h->k);
+
+	assert_int_equal(p % 16, 0);
+	for (size_t i = page(p); i <= page(p + size - 1); i++)
+		assert_true(committed[i] && tm_pages[(p - tm_pages_base) / TM_PAGE] == tm_slab_code(h->k));
+	for (size_t i = 0; i < n; i++) {
+		uintptr_t q = (uintptr_t)all[i].p;
+		if (&all[i] != h)
+			assert_true(p + size <= q || q + tm_slab_size(all[i].k) <= p);
+	}
+}
+
+static size_t committed_bytes(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(committed); i++)
+		n += committed[i];
+	return n * TM_PAGE;
+}
+
+static void random_use(void **state)
+{
+	static struct held all[600];
+	static const unsigned kinds[] = {64, 62, 31, 30, 17, 9, 5, 4};
+	size_t n = 0, used, held, bytes;
+	void *objects[16];
+
+	srand(7);
+	for (int round = 0; round < 20000; round++) {
+		if (round % 5000 == 0)
+			keeps = !keeps; // now and then the memory does not go back
+		if (n < 560 && (rand() % 2 || !n)) {
+			unsigned k = kinds[rand() % 8], want = 1 + (unsigned)rand() % 16, got;
+			full = rand() % 8 == 0;
+			got = tm_slab_take(k, objects, want);
+			assert_true(got == want || (got < want && full));
+			for (unsigned i = 0; i < got; i++) {
+				all[n] = (struct held){objects[i], k};
+				check(&all[n], all, n);
+				n++;
+			}
+			full = false;
+		} else {
+			size_t i = (size_t)rand() % n;
+			tm_slab_give(all[i].k, &all[i].p, 1);
+			all[i] = all[--n];
+		}
+		bytes = 0;
+		for (size_t i = 0; i < n; i++)
+			bytes += tm_slab_size(all[i].k);
+		tm_slab_bytes(&used, &held);
+		assert_int_equal(used, bytes);
+		assert_int_equal(held, committed_bytes());
+	}
+	keeps = false;
+	while (n) {
+		n--;
+		tm_slab_give(all[n].k, &all[n].p, 1);
+	}
+	tm_slab_bytes(&used, &held);
+	assert_int_equal(used, 0);
+	/* One slab of each class stays, and places that kept theirs. */
+	assert_true(held <= tm.bump[TM_BULK] - tm.base - TM_BULK * ZONE);
+}
+
+static void the_zone_ends(void **state)
+{
+	static void *objects[ZONE / 8192 + 64];
+	unsigned n = 0, got;
+
+	while ((got = tm_slab_take(4, objects + n, 16)))
+		n += got;
+	assert_in_range(n, ZONE / 8192 - 512, ZONE / 8192);
+	tm_slab_give(4, objects, n);
+	assert_int_equal(tm_slab_take(31, objects, 16), 16); /* places of others */
+	tm_slab_give(31, objects, 16);
+}
+
+static void neighbours_come_in_order(void **state)
+{
+	void *objects[8];
+
+	assert_int_equal(tm_slab_take(32, objects, 8), 8);
+	for (int i = 1; i < 8; i++)
+		assert_ptr_equal((char *)objects[i - 1], (char *)objects[i] + 1024); /* the last is taken first */
+	tm_slab_give(32, objects, 8);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sizes_fit_and_waste_little),
+		cmocka_unit_test(random_use),
+		cmocka_unit_test(the_zone_ends),
+		cmocka_unit_test(neighbours_come_in_order),
+	};
+
+	return cmocka_run_group_tests(tests, prepare, NULL);
+}
