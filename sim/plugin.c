@@ -22,6 +22,7 @@
 #include "sim/threads.h"
 #include "sim/tmmark.h"
 #include "sim/tsc.h"
+#include "sim/unit.h"
 #include "sim/vcpu.h"
 #include "sim/watchdog.h"
 
@@ -137,6 +138,12 @@ static void on_nt_store(unsigned int index, qemu_plugin_meminfo_t info, uint64_t
 		vcpu_nt_store(machine.vcpu[index], info, vaddr);
 }
 
+static void on_unit_start(unsigned int index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
+{
+	on_access(index, info, vaddr, data);
+	unit_start(info, vaddr);
+}
+
 static void on_mark(unsigned int index, void *data)
 {
 	uintptr_t imm = (uintptr_t)data;
@@ -204,6 +211,7 @@ static size_t insn_bytes(const struct qemu_plugin_insn *insn, unsigned char out[
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	size_t n = qemu_plugin_tb_n_insns(tb);
+	bool starts_unit = false;
 
 	/* Systems have the upper half of the addresses. */
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, qemu_plugin_tb_vaddr(tb) >> 63 ? on_system_block : on_block,
@@ -216,6 +224,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 
 		if (size == 7 && !memcmp(bytes, "\x0f\x1f\x80", 3)) {
 			memcpy(&imm, bytes + 3, 4);
+			starts_unit = imm == (TMMARK_MAGIC | TMMARK_UNIT << 8);
 			if ((imm & TMMARK_MASK) == TMMARK_MAGIC)
 				qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_CB_NO_REGS,
 								       (void *)(uintptr_t)(imm & 0xffff));
@@ -229,8 +238,12 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		if (decode_flush(bytes, size))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_flush, QEMU_PLUGIN_CB_NO_REGS,
 							       (void *)(uintptr_t)decode_flush(bytes, size));
-		qemu_plugin_register_vcpu_mem_cb(insn, decode_nt_store(bytes, size) ? on_nt_store : on_access,
+		qemu_plugin_register_vcpu_mem_cb(insn,
+						 starts_unit			? on_unit_start
+						 : decode_nt_store(bytes, size) ? on_nt_store
+										: on_access,
 						 QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
+		starts_unit = false;
 	}
 }
 

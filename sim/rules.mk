@@ -1,6 +1,6 @@
 # The simulator: libtmsim.so goes into QEMU twice (LD_PRELOAD and -plugin), so it binds lazily to QEMU's symbols.
 SIM_SOURCES := sim/sched.c sim/shim.c sim/profile.c sim/cache.c sim/decode.c sim/tier.c sim/buffer.c sim/load.c sim/near.c sim/memory.c sim/vcpu.c sim/phase.c \
-               sim/plugin.c sim/plugin_options.c sim/watchdog.c sim/disk.c sim/tsc.c sim/tsc_site.c sim/threads.c sim/io.c sim/sample.c sim/progress.c sim/granules.c
+               sim/plugin.c sim/plugin_options.c sim/watchdog.c sim/disk.c sim/tsc.c sim/tsc_site.c sim/threads.c sim/io.c sim/sample.c sim/progress.c sim/granules.c sim/unit.c
 SIM_OBJECTS := $(SIM_SOURCES:%.c=$(BUILD)/pic/%.o)
 CFLAGS_sim  = -O3 -fvisibility=hidden -ftls-model=initial-exec
 

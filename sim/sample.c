@@ -6,6 +6,7 @@
 
 #include "sim/memory.h"
 #include "sim/sched.h"
+#include "sim/unit.h"
 #include "sim/vcpu.h"
 
 uint32_t sample_countdown;
@@ -53,11 +54,10 @@ void sample_take(unsigned int vcpu, uint32_t line, unsigned int tier, bool store
 
 	sample_countdown = period;
 	s.host = memory_host(line, &block, &offset);
-	if (consumer) {
+	if (consumer)
 		consumer(&s, consumer_data);
-		if (sched_self)
-			sched_self->time_ps += (uint64_t)(machine.profile.underneath_sample_ns * 1000);
-	}
+	if ((unit_take(machine.vcpu[vcpu]->miss_vaddr) || consumer) && sched_self)
+		sched_self->time_ps += (uint64_t)(machine.profile.underneath_sample_ns * 1000);
 	if (file)
 		fprintf(file, "%" PRIu64 ",%u,%s,%" PRIu64 ",%s,%d,%" PRIu32 "\n", s.time_ns, vcpu, block,
 			offset, tier == TIER_PMEM ? "pmem" : "dram", store, s.latency_ns);

@@ -1,6 +1,6 @@
 /*
  * The emulated sampling unit: what PEBS or IBS would deliver on real hardware. Every Nth LLC miss goes to whoever is in QEMU's
- * process and asked for it, and to a file.
+ * process and asked for it, to the program in the guest that did (unit.h), and to a file.
  */
 #ifndef TMSIM_SAMPLE_H
 #define TMSIM_SAMPLE_H

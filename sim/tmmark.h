@@ -16,6 +16,7 @@ enum tmmark_op {
 		2, /* the phase called by the characters since the last BEGIN begins; it ends one that is open */
 	TMMARK_END = 3,	  /* the phase ends */
 	TMMARK_MODEL = 4, /* argument 0: memory is free (fast-forward); 1: memory is timed */
+	TMMARK_UNIT = 5,  /* the next instruction stores into the page of the sampling unit (tmunit.h) */
 };
 
 /* Executes one mark; the operation and the argument (0..255) must be constants. */

@@ -181,6 +181,7 @@ void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store)
 	uint32_t line = memory_line(info, vaddr, &tier), out;
 	uint64_t now = v->actor->time_ps, stall;
 
+	v->miss_vaddr = vaddr;
 	if (line == MEMORY_IO)
 		return;
 	now = wait_for_move(v, line, now);

@@ -42,6 +42,7 @@ struct vcpu {
 	bool fenced;		       /* a fence since the last miss: the next one depends on it */
 	uint32_t stream_line[STREAMS]; /* last line missed in a 4 KiB page */
 	unsigned int next_stream;
+	uint64_t miss_vaddr; /* of the access that is being answered */
 	struct cache l2;
 	struct l1 l1;
 };

@@ -11,6 +11,6 @@ def programs(tmp_path_factory):
     """Builds tests/programs/*.c; the programs know nothing of tiermem."""
     where = tmp_path_factory.mktemp("programs")
     for source in (ROOT / "tests/programs").glob("*.c"):
-        subprocess.run(["cc", "-O1", "-g", "-pthread", "-D_GNU_SOURCE", "-fno-builtin", "-w", "-o", where / source.stem,
+        subprocess.run(["cc", "-O1", "-g", "-pthread", "-D_GNU_SOURCE", "-fno-builtin", "-w", "-I", ROOT, "-o", where / source.stem,
                         source], check=True)
     return where

@@ -2,6 +2,7 @@
 import concurrent.futures
 import ctypes
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -109,6 +110,19 @@ tmmark end
     assert {s[4] for s in inside} == {"dram"} and {s[2].split("/")[-1] for s in inside} <= {"pc.ram", "rootmem"}
     assert all(int(s[3]) % 64 == 0 for s in inside) and {s[5] for s in inside} == {"0", "1"}
     assert any(80 <= int(s[6]) <= 110 for s in inside)
+
+
+def test_a_guest_program_gets_samples(programs, tmp_path):
+    """Every hundredth miss, of the half that the program asked for; the same number at both ends of it. Without the simulator: no unit."""
+    script = "tmmark model on; unit >/dev/ttyS1"
+    out = simvm.run(tmp_path, script, extra={"unit": programs / "unit"}).results
+    n, later, inside, half = map(int, re.search(r"samples (\d+) later (\d+) inside (\d+) first half (\d+)", out).groups())
+    lines = 16 * 2**20 / 64
+    assert later == n and 0.97 * lines / 100 < n < 1.03 * lines / 100
+    assert inside == min(n, (4096 - 64) // 8) and 0.4 < half / inside < 0.6
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert "no unit" in simvm.run(plain, script, extra={"unit": programs / "unit"}, plugin=None, preload=False).results
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "3000000000"])
