@@ -17,7 +17,7 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 	[TM_OPT_GRANULE] = {"granule", "TIERMEM_GRANULE", "SIZE", "64K", TM_OPT_POWER2,
 			    "unit that migrates: a power of two, 4K to 4M"},
 	[TM_OPT_POLICY_NAME] = {"policy", "TIERMEM_POLICY", "NAME", "hotness", TM_OPT_POLICY,
-				"static (placement only) or hotness"},
+				"static (placement only), hotness, or oracle (for experiments: what a free sampling unit could tell)"},
 	[TM_OPT_CAPTURE_WHAT] = {"capture", "TIERMEM_CAPTURE", "WHAT", "auto", TM_OPT_CAPTURE,
 				 "program (all its memory), guest-ram (of a QEMU), or auto"},
 	[TM_OPT_IO_URING] = {"io-uring", "TIERMEM_IO_URING", "allow|deny", "allow", TM_OPT_ALLOW,
@@ -35,12 +35,14 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 	[TM_OPT_RESERVE] = {NULL, "TIERMEM_RESERVE", "SIZE", "64G", TM_OPT_SIZE, "address space per zone"},
 	[TM_OPT_ARENAS] = {NULL, "TIERMEM_ARENAS", "N", "0", TM_OPT_COUNT,
 			   "most sets of jemalloc arenas, at most 64; 0: four per CPU"},
+	[TM_OPT_TRACK] = {"track", "TIERMEM_TRACK", "auto|hints|samples", "auto", TM_OPT_TRACKER,
+			  "how heat is found: hint faults, a sampling unit, or (auto) the unit where there is one"},
 	[TM_OPT_HINT_RATE] = {"hint-rate", "TIERMEM_HINT_RATE", "N", "200", TM_OPT_COUNT,
 			      "hint faults per second at most; 0: no tracking"},
 	[TM_OPT_BANDWIDTH] = {"bandwidth", "TIERMEM_BANDWIDTH", "SIZE", "64M", TM_OPT_SIZE,
 			      "bytes per second that migration may move"},
 	[TM_OPT_SAMPLE_PERIOD] = {"sample-period", "TIERMEM_SAMPLE_PERIOD", "N", "401", TM_OPT_COUNT,
-				  "underneath a simulated VM: one sample for N LLC misses; 0: no tracking"},
+				  "with a sampling unit: one sample for N misses of the last-level cache; 0: none"},
 	[TM_OPT_HEAT] = {"heat", "TIERMEM_HEAT", "FILE", "", TM_OPT_TEXT,
 			 "underneath a simulated VM: write samples and tiers of guest RAM over time to FILE, as CSV"},
 	[TM_OPT_TEST_MIGRATE] = {NULL, "TIERMEM_TEST_MIGRATE", "random", "", TM_OPT_TEXT,
@@ -157,9 +159,9 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 		snprintf(why, size, "a path is missing");
 		return false;
 	case TM_OPT_POLICY:
-		if (!strcmp(value, "static") || !strcmp(value, "hotness"))
+		if (!strcmp(value, "static") || !strcmp(value, "hotness") || !strcmp(value, "oracle"))
 			return true;
-		snprintf(why, size, "no policy '%s'; there are static and hotness", value);
+		snprintf(why, size, "no policy '%s'; there are static, hotness and oracle", value);
 		return false;
 	case TM_OPT_CAPTURE:
 		if (!strcmp(value, "auto") || !strcmp(value, "program") || !strcmp(value, "guest-ram"))
@@ -170,6 +172,11 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 		if (!strcmp(value, "allow") || !strcmp(value, "deny"))
 			return true;
 		snprintf(why, size, "'%s' is neither allow nor deny", value);
+		return false;
+	case TM_OPT_TRACKER:
+		if (!strcmp(value, "auto") || !strcmp(value, "hints") || !strcmp(value, "samples"))
+			return true;
+		snprintf(why, size, "no tracker '%s'; there are auto, hints and samples", value);
 		return false;
 	case TM_OPT_TEXT:
 		return true;

@@ -23,8 +23,8 @@ struct tm_policy {
 };
 
 extern const struct tm_policy tm_policy_static, tm_policy_hotness;
-// `hotness` by a sampling unit's samples instead of hint faults.
-extern const struct tm_policy tm_policy_samples;
+// `hotness` by a sampling unit's samples instead of hint faults, and `oracle`, which has nothing else.
+extern const struct tm_policy tm_policy_samples, tm_policy_oracle;
 // The one in use.
 extern const struct tm_policy *tm_policy;
 

@@ -13,6 +13,7 @@
 #include "allocator/core.h"
 #include "allocator/migrate.h"
 #include "allocator/note.h"
+#include "allocator/policy_room.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +23,6 @@
 #define VARIANCE     1.6449
 #define DEVIATION    1.2826
 #define PATIENCE     1024
-#define GROWTH_NS    UINT64_C(400000000) // without growth for so long: values may use what was kept for the small zone
 #define TICK_NS	     UINT64_C(200000000)
 #define IDLE_TICK_NS UINT64_C(1000000000)
 
@@ -36,11 +36,10 @@ static size_t known[KNOWN], known_n; // those with samples
 static double level, mean, square;   // ln(delay): recent mean; of deviations: mean and mean square
 static unsigned level_n, total_n;
 static unsigned fruitless; // samples since the last exchange
-static uint64_t last_ns, growth_ns;
-static uint64_t high_water; // granules: the most that were in use lately
+static uint64_t last_ns;
 static double budget; // bytes
 static size_t hand;
-static size_t repair_hand[TM_ZONES];
+static size_t mmap_hand;
 
 static void sample(const struct tm_hint_result *r)
 {
@@ -111,36 +110,15 @@ static size_t extreme(enum tm_granule_state state, int sign, size_t *granule)
 	return best;
 }
 
-// Next granule from the hand on in a zone that is in a state, going round once; SIZE_MAX: none. What should stay there by advice
-// is left out; but when there is nothing else in DRAM, it makes room.
-static size_t scan(enum tm_zone zone, enum tm_granule_state state, size_t *at)
-{
-	size_t first = tm_zone_first(zone), near = tm_zone_end(zone) - first, size = tm_zone_size(zone),
-	       advised = SIZE_MAX;
-
-	for (size_t n = size; n; n--) {
-		if (*at >= size)
-			*at = 0;
-		size_t g = *at < near ? first + *at : tm_zone_granule(zone, *at); // many: no call for most of them
-		(*at)++;
-		if (tm.table[g].state != state || !tm_movable(&tm.table[g]))
-			continue;
-		if (!tm_advised_here(g, state))
-			return g;
-		advised = g;
-	}
-	return state == TM_DRAM ? advised : SIZE_MAX;
-}
-
 // Demotes up to n granules of values or mappings, the coldest known, else in turn. Returns how many.
 static size_t make_room(size_t n)
 {
 	size_t g = SIZE_MAX;
 
 	if (!known_n || extreme(TM_DRAM, -1, &g) == SIZE_MAX)
-		g = scan(TM_BULK, TM_DRAM, &hand);
+		g = tm_room_scan(TM_BULK, TM_DRAM, &hand);
 	if (g == SIZE_MAX)
-		g = scan(TM_MMAP, TM_DRAM, &repair_hand[TM_MMAP]);
+		g = tm_room_scan(TM_MMAP, TM_DRAM, &mmap_hand);
 	size_t moved = g == SIZE_MAX ? 0 : tm_demote(g, n);
 	budget -= (double)(moved << tm.shift);
 	return moved;
@@ -164,24 +142,6 @@ static size_t bring(size_t g, size_t n)
 	return moved;
 }
 
-static bool repair(void)
-{
-	bool any = false;
-
-	for (int z = TM_SMALL; z <= TM_BUFFER; z++) {
-		while (tm.count.granules[1][z] && budget > 0) {
-			size_t g = scan((enum tm_zone)z, TM_PMEM, &repair_hand[z]);
-			if (g == SIZE_MAX)
-				break;
-			if (!bring(g, tm_migrate_run()) &&
-			    (!spill(tm_migrate_run()) || !bring(g, tm_migrate_run())))
-				return any;
-			any = true;
-		}
-	}
-	return any;
-}
-
 static bool headroom(void)
 {
 	uint64_t slack = tm_quota_slack();
@@ -203,9 +163,9 @@ static bool fill(void)
 	while (budget > 0 && tm_quota_free() > slack + 1) {
 		size_t g = SIZE_MAX, n = (size_t)(tm_quota_free() - slack - 1);
 		if (!known_n || extreme(TM_PMEM, 1, &g) == SIZE_MAX)
-			g = scan(TM_BULK, TM_PMEM, &hand);
+			g = tm_room_scan(TM_BULK, TM_PMEM, &hand);
 		if (g == SIZE_MAX)
-			g = scan(TM_MMAP, TM_PMEM, &repair_hand[TM_MMAP]);
+			g = tm_room_scan(TM_MMAP, TM_PMEM, &mmap_hand);
 		if (g == SIZE_MAX || !bring(g, n))
 			break;
 		any = true;
@@ -256,18 +216,11 @@ static uint64_t tick(uint64_t now)
 	if (budget > rate / 4)
 		budget = rate / 4;
 	last_ns = now;
-	uint64_t used = tm.count.total[0] + tm.count.total[1];
-	if (used > high_water + 32) { // connections come and go: that is not growth
-		growth_ns = now;
-		high_water = used;
-	}
-	tm.grown_up = now - growth_ns > GROWTH_NS;
-	if (tm.grown_up && used < high_water) // what it has freed for long, and takes again, is growth
-		high_water = used;
+	tm_room_watch(now);
 
 	if (tm_quota_asked()) // another process' turn (move.c)
 		return TICK_NS;
-	bool busy = repair();
+	bool busy = tm_room_repair(&budget, spill);
 	busy |= tm.grown_up || unlimited ? fill() : headroom();
 	if (!unlimited)
 		busy |= exchange();

@@ -1,10 +1,15 @@
-// The policy `hotness` where a sampling unit counts misses (underneath a simulated VM). Heat of a granule: its samples, halved whenever
+// The policy `hotness` where a sampling unit counts misses. Heat of a granule: its samples, halved whenever
 // there are AGE for each granule in use. What is expected of it: the rate that is likely with that heat (heat_rate.h). Within the migration
-// bandwidth, every TICK_NS:
+// bandwidth, every TICK_NS or more:
 //   fill      free DRAM is filled with the hottest granules of PMEM;
 //   headroom  but for some, which the coldest granules leave for memory that is touched for the first time: it is in use just then;
-//   exchange  the hottest granules of PMEM and the coldest of DRAM trade places, pair by pair, while the first is considerably hotter than
+//   exchange  the hottest granules of PMEM and the coldest of DRAM trade places, run by run, while the first is considerably hotter than
 //             the second: chance alone moves next to nothing, and once hot and cold are in their places nothing moves.
+// Underneath a VM, memory that lies together has nothing in common, and each granule counts for itself. In a program it was allocated together, and
+// a unit gives fewer samples: there GROUP neighbours have one heat, and small allocations are brought home first (policy_room.h).
+// The policy `oracle` is the same without doubt: when there are ORACLE samples for each granule in use, every granule is put where its own count says,
+// at once, and stays until there are as many again. With a sampling unit that costs nothing, that is the best static placement of the
+// trace: for experiments.
 // When PMEM suddenly gets considerably more of the misses, the program does something else than before, and most of what was counted is
 // forgotten. A granule that is new counts as average, for want of samples.
 // Without samples it sleeps. Each sample costs the program, so they are rarer while nothing is on PMEM, and when little moves.
@@ -13,12 +18,17 @@
 #include "allocator/heat_rate.h"
 #include "allocator/migrate.h"
 #include "allocator/policy.h"
+#include "allocator/policy_room.h"
 #include "allocator/track_sample.h"
 
 #include <math.h>
 
 #define TICK_NS	 UINT64_C(10000000)
+#define SHARE	 200 // in a program: a tick is at most one in so many parts of the time
+#define GROUP	 8   // granules
+#define REST_NS	 UINT64_C(500000000) // to look again whether there are samples
 #define AGE	 16
+#define ORACLE	 40
 #define KNOWN	 8  // samples for each granule in use: fewer tell little
 #define LATELY	 10 // ticks
 #define CALM	 32 // part of DRAM that has fewer trades in that time
@@ -34,36 +44,70 @@
 #define APART	 0.02
 #define KEPT	 0.25f
 
-static float *heat; // by granule of the zone
+static float *heat;  // by granule, from first on
+static float *group; // by group of granules: the mean heat
+static unsigned group_shift;
+static bool oracle;
 static double mass; // all heat
 static size_t first;
 static uint64_t last_ns;
 static double budget; // bytes
 static struct tm_heat_fit expected;
-static uint32_t *hot, *cold;	 // candidates: on PMEM, in DRAM; numbers of granules from first on
+static struct list {
+	size_t *g, n, most;
+} hot, cold; // candidates: on PMEM, in DRAM
 static uint32_t seen, seen_pmem; // samples of this window
+
+// All granules of values and mappings, one after another.
+struct walk {
+	int zone;
+	size_t k, g, end;
+};
+
+static struct walk walk(void)
+{
+	return (struct walk){.zone = TM_BULK};
+}
+
+static bool next(struct walk *w)
+{
+	if (++w->g < w->end)
+		return true;
+	for (; w->zone < TM_ZONES; w->zone++, w->k = 0) {
+		while (tm_zone_span((enum tm_zone)w->zone, w->k++, &w->g, &w->end))
+			if (w->g < w->end)
+				return true;
+	}
+	w->g = w->end = SIZE_MAX - 1; // over, for good
+	return false;
+}
 
 static void take(size_t g, uint32_t n)
 {
+	if (g < first) // small allocations and buffers: in DRAM anyway
+		return;
 	heat[g - first] += (float)n;
 	mass += n;
 	seen += n;
 	seen_pmem += tm.table[g].state == TM_PMEM ? n : 0;
-	tm_heat_file_take(g, n * tm_samples_spread(0));
+	if (tm.guest)
+		tm_heat_file_take(g, n * tm_samples_spread(0));
 }
 
 static size_t in_use(void)
 {
-	return tm.count.total[0] + tm.count.total[1];
+	size_t n = 0;
+
+	for (int t = 0; t < 2; t++)
+		n += tm.count.granules[t][TM_BULK] + tm.count.granules[t][TM_MMAP];
+	return n ? n : 1;
 }
 
 static void keep(float part)
 {
-	size_t end = tm_zone_end(TM_MMAP);
-
 	mass *= part;
-	for (size_t g = first; g < end; g++)
-		heat[g - first] *= part;
+	for (struct walk w = walk(); next(&w);)
+		heat[w.g - first] *= part;
 }
 
 static void age(void)
@@ -72,14 +116,31 @@ static void age(void)
 		keep(0.5f);
 }
 
-// Lists movable granules of a state by their bins, the hottest or the coldest first, those of one bin by address. Returns how many.
-static size_t list(uint32_t *out, enum tm_granule_state state, bool hottest)
+static float warmth(size_t g)
 {
-	size_t end = tm_zone_end(TM_MMAP), at[TM_HEAT_BINS] = {0}, n = 0;
+	return group[(g - first) >> group_shift];
+}
 
-	for (size_t g = first; g < end; g++) {
-		if (tm.table[g].state == state && tm_movable(&tm.table[g]))
-			at[tm_heat_bin(heat[g - first])]++;
+static bool room(struct list *l, size_t n)
+{
+	if (n <= l->most)
+		return true;
+	if (l->g)
+		tm_os_unreserve(l->g);
+	l->most = n + n / 2 + 1024;
+	l->g = tm_os_reserve_table(l->most * sizeof(*l->g));
+	l->most = l->g ? l->most : 0;
+	return l->g;
+}
+
+// Lists movable granules of a state by their bins, the hottest or the coldest first, those of one bin by address. Returns how many.
+static size_t list(struct list *l, enum tm_granule_state state, bool hottest)
+{
+	size_t at[TM_HEAT_BINS] = {0}, n = 0;
+
+	for (struct walk w = walk(); next(&w);) {
+		if (tm.table[w.g].state == state && tm_movable(&tm.table[w.g]))
+			at[tm_heat_bin(warmth(w.g))]++;
 	}
 	for (unsigned b = 0; b < TM_HEAT_BINS; b++) {
 		unsigned bin = hottest ? TM_HEAT_BINS - 1 - b : b;
@@ -87,16 +148,29 @@ static size_t list(uint32_t *out, enum tm_granule_state state, bool hottest)
 		at[bin] = n;
 		n += here;
 	}
-	for (size_t g = first; g < end; g++) {
-		if (tm.table[g].state == state && tm_movable(&tm.table[g]))
-			out[at[tm_heat_bin(heat[g - first])]++] = (uint32_t)(g - first);
+	if (!room(l, n))
+		return l->n = 0;
+	l->n = n;
+	for (struct walk w = walk(); next(&w);) { // the program goes on: a granule may have changed its state since
+		if (tm.table[w.g].state == state && tm_movable(&tm.table[w.g])) {
+			size_t *to = &at[tm_heat_bin(warmth(w.g))];
+			if (*to < n)
+				l->g[(*to)++] = w.g;
+		}
 	}
 	return n;
 }
 
-static float rate(uint32_t i)
+static float rate(size_t g)
 {
-	return expected.rate[tm_heat_bin(heat[i])];
+	if (oracle)
+		return warmth(g);
+	return expected.rate[tm_heat_bin(warmth(g))];
+}
+
+static bool worth(float on_pmem, float in_dram)
+{
+	return oracle ? tm_heat_bin(on_pmem) > tm_heat_bin(in_dram) : tm_heat_worth(on_pmem, in_dram);
 }
 
 static bool held(size_t g)
@@ -104,21 +178,41 @@ static bool held(size_t g)
 	return tm.table[g].state == TM_DRAM || tm.table[g].state == TM_PMEM;
 }
 
+// Heat of a group whose n granules in use have so much together. What is likely is found of counts, so the group counts as if it were one of whole
+// numbers: its sum, were all in use.
+static void end_group(size_t g, float sum, unsigned n, uint32_t *granules)
+{
+	if (!n)
+		return;
+	group[(g - first) >> group_shift] = sum / (float)n * (float)(1u << group_shift);
+	granules[tm_heat_bin(warmth(g))]++;
+}
+
 static void fit(void)
 {
-	size_t end = tm_zone_end(TM_MMAP);
 	uint32_t granules[TM_HEAT_BINS] = {0};
-	float average = (float)(mass / (double)in_use());
+	float average = (float)(mass / (double)in_use()), sum = 0;
+	size_t current = first;
+	unsigned n = 0;
 
-	for (size_t g = first; g < end; g++) {
+	for (struct walk w = walk(); next(&w);) {
+		size_t g = w.g;
+		if ((g - first) >> group_shift != (current - first) >> group_shift) {
+			end_group(current, sum, n, granules);
+			sum = 0;
+			n = 0;
+			current = g;
+		}
 		if (!held(g))
 			continue;
 		if (heat[g - first] == 0) { // new: what has been seen never comes back to exactly 0
 			heat[g - first] = average;
 			mass += average;
 		}
-		granules[tm_heat_bin(heat[g - first])]++;
+		sum += heat[g - first];
+		n++;
 	}
+	end_group(current, sum, n, granules);
 	tm_heat_fit(&expected, granules);
 }
 
@@ -153,26 +247,64 @@ static bool pay(size_t moved)
 	return moved != 0;
 }
 
+// How many granules of the list follow each other in memory from the i-th on, and have its heat; at most most.
+static size_t run(const struct list *l, size_t i, size_t most)
+{
+	size_t n = 1;
+
+	if (tm.guest) // each granule for itself
+		return 1;
+	if (most > tm_migrate_run())
+		most = tm_migrate_run();
+	while (n < most && i + n < l->n && l->g[i + n] == l->g[i] + n && warmth(l->g[i + n]) == warmth(l->g[i]))
+		n++;
+	return n;
+}
+
+// Demotes n granules, the coldest from *k on, as far as a granule of rate than is worth it. Returns how many.
+static size_t make_place(size_t *k, size_t n, float than)
+{
+	size_t done = 0, moved = 1;
+
+	while (done < n && *k < cold.n && moved && worth(than, rate(cold.g[*k]))) {
+		moved = tm_demote(cold.g[*k], run(&cold, *k, n - done));
+		pay(moved);
+		done += moved;
+		*k += moved;
+	}
+	return done;
+}
+
 // Fills, leaves headroom and exchanges. Returns how many granules came to DRAM.
 static size_t place(void)
 {
-	size_t n_hot, n_cold, i = 0, k = 0;
+	size_t i = 0, k = 0, n;
 
 	fit();
-	notice_change();
-	n_hot = list(hot, TM_PMEM, true);
-	while (i < n_hot && budget > 0 && rate(hot[i]) > LEAST && tm_quota_free() > headroom() &&
-	       pay(tm_promote(first + hot[i], 1)))
-		i++;
-	if (i == n_hot || budget <= 0 || tm.quota == TM_UNLIMITED)
-		return i;
-	n_cold = list(cold, TM_DRAM, false);
-	while (k < n_cold && budget > 0 && tm_quota_free() < headroom() && pay(tm_demote(first + cold[k], 1)))
-		k++;
-	for (; i < n_hot && k < n_cold && budget > 0 && tm_heat_worth(rate(hot[i]), rate(cold[k]));
-	     i++, k++) {
-		if (!pay(tm_demote(first + cold[k], 1)) || !pay(tm_promote(first + hot[i], 1)))
+	if (!oracle)
+		notice_change();
+	list(&hot, TM_PMEM, true);
+	while (i < hot.n && budget > 0 && rate(hot.g[i]) > LEAST && tm_quota_free() > headroom()) {
+		n = tm_promote(hot.g[i], run(&hot, i, (size_t)(tm_quota_free() - headroom())));
+		if (!pay(n))
 			break;
+		i += n;
+	}
+	if (i == hot.n || budget <= 0 || tm.quota == TM_UNLIMITED)
+		return i;
+	list(&cold, TM_DRAM, false);
+	while (k < cold.n && budget > 0 && tm_quota_free() < headroom()) {
+		n = tm_demote(cold.g[k], run(&cold, k, (size_t)(headroom() - tm_quota_free())));
+		if (!pay(n))
+			break;
+		k += n;
+	}
+	while (i < hot.n && budget > 0) {
+		n = make_place(&k, run(&hot, i, SIZE_MAX), rate(hot.g[i]));
+		n = n ? tm_promote(hot.g[i], n) : 0;
+		if (!pay(n))
+			break;
+		i += n;
 	}
 	return i;
 }
@@ -188,21 +320,34 @@ static bool calm(size_t came)
 
 static bool prepare(void)
 {
-	size_t n = tm.zone_bytes >> tm.shift;
-
 	if (heat)
 		return true;
-	first = tm_zone_first(TM_MMAP);
-	hot = tm_os_reserve_table(n * sizeof(*hot));
-	cold = tm_os_reserve_table(n * sizeof(*cold));
-	heat = hot && cold ? tm_os_reserve_table(n * sizeof(*heat)) : NULL;
-	return heat != NULL;
+	first = tm_zone_first(tm.guest ? TM_MMAP : TM_BULK);
+	group_shift = tm.guest || oracle ? 0 : (unsigned)__builtin_ctz(GROUP);
+	size_t n = (tm.bytes >> tm.shift) - first;
+	group = tm_os_reserve_table((n >> group_shift) * sizeof(*group) + sizeof(*group));
+	heat = group ? tm_os_reserve_table(n * sizeof(*heat)) : NULL;
+	return heat;
+}
+
+// For small allocations that have to come home: values in turn.
+static size_t make_room(size_t n)
+{
+	static size_t hand;
+	size_t g = tm_room_scan(TM_BULK, TM_DRAM, &hand);
+
+	n = g == SIZE_MAX ? 0 : tm_demote(g, n);
+	pay(n);
+	tm_lock();
+	tm.count.spilled += n;
+	tm_unlock();
+	return n;
 }
 
 static uint64_t tick(uint64_t now)
 {
 	static uint64_t last;
-	uint64_t bytes = 0, samples;
+	uint64_t bytes = 0, samples, began = tm_os_thread_cpu_ns(), took;
 	bool rare;
 
 	if (!tm_migrates() || !tm_samples_start() || !prepare())
@@ -214,14 +359,33 @@ static uint64_t tick(uint64_t now)
 	last_ns = now;
 	tm_samples_collect(take);
 	samples = tm_samples_total();
-	tm_heat_file_write(now, samples == last);
+	if (tm.guest)
+		tm_heat_file_write(now, samples == last);
+	else
+		tm_room_watch(now);
+	if (!tm.guest && tm.count.total[1] && tm.quota)
+		tm_room_repair(&budget, make_room);
 	if (samples == last)
-		return TM_FOREVER;
+		return tm_samples_source()->wakes ? TM_FOREVER : REST_NS;
 	last = samples;
-	rare = calm(tm.count.total[1] && tm.quota ? place() : 0);
-	tm_samples_spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1);
-	age();
-	return TICK_NS;
+	if (oracle)
+		budget = mass < ORACLE * (double)in_use() ? 0 : (double)(tm.bytes >> 1);
+	if (!oracle) {
+		rare = calm(tm.count.total[1] && tm.quota ? place() : 0);
+		tm_samples_spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1);
+		age();
+	} else if (budget > 0 && tm.count.total[1] && tm.quota) {
+		place();
+		keep(0);
+	}
+	took = (tm_os_thread_cpu_ns() - began) * SHARE;
+	return tm.guest || took < TICK_NS ? TICK_NS : took;
+}
+
+static uint64_t tick_oracle(uint64_t now)
+{
+	oracle = true;
+	return tick(now);
 }
 
 static void sample(const struct tm_hint_result *unused)
@@ -240,7 +404,7 @@ static float coldness(size_t g)
 
 	if (!heat || g < first || !(mean >= 1))
 		return 0;
-	return logf((float)mean + 1) - logf(heat[g - first] + 1);
+	return logf((float)mean + 1) - logf(warmth(g) / (float)(1u << group_shift) + 1);
 }
 
 const struct tm_policy tm_policy_samples = {.name = "hotness",
@@ -249,3 +413,9 @@ const struct tm_policy tm_policy_samples = {.name = "hotness",
 					    .tick = tick,
 					    .curious = curious,
 					    .cold = coldness};
+const struct tm_policy tm_policy_oracle = {.name = "oracle",
+					   .hints = false,
+					   .sample = sample,
+					   .tick = tick_oracle,
+					   .curious = curious,
+					   .cold = coldness};

@@ -153,10 +153,10 @@ size_t tm_stats_json(char *text, size_t size, bool capture)
 	put(&o, ",\"faults\":{\"first_touch\":%" PRIu64 ",\"hint\":%" PRIu64 ",\"waited\":%" PRIu64 "}",
 	    c.first_touch, c.hint, c.waited);
 	put(&o, ",\"tracking\":{\"source\":\"%s\",\"cpu_ns\":%" PRIu64 ",\"samples\":%" PRIu64 "}",
-	    tm_samples_on()					       ? "samples"
+	    tm_samples_source()				       ? tm_samples_source()->name
 	    : tm.uffd_works && tm_policy && tm_policy->hints ? "hint-fault"
 							       : "none",
-	    tm_track_cpu_ns(), tm_samples_on() ? tm_samples_total() : tm_track_samples());
+	    tm_track_cpu_ns(), tm_samples_source() ? tm_samples_total() : tm_track_samples());
 	put_capture(&o, heap << tm.shift, (c.granules[0][TM_MMAP] + c.granules[1][TM_MMAP]) << tm.shift,
 		    capture);
 	put(&o, ",\"pool\":{\"processes\":%u,\"dram_bytes\":%" PRIu64 ",\"dram_limit_bytes\":", tm_pool_owners(),

@@ -1,6 +1,7 @@
 // The hint-fault tracker. Every tenth of a second it detaches as many random granules as the rate allows, most of them
-// values and mappings, on both tiers alike. While the policy sees nothing to gain, the rate halves with every epoch of samples
-// down to a few a second; it goes back up when there is something. It is also kept under 1 % of a core.
+// values and mappings, on both tiers alike. It begins at an eighth of the rate, and takes all of it when the policy sees something to gain; while
+// there is nothing, the rate halves with every epoch of samples down to a few a second. What it costs is kept under 1 % of a core: its own
+// time, and what the program waits for a granule that it has touched (the fault, two threads that wake each other, the mapping).
 #include "allocator/track_hint.h"
 #include "allocator/core.h"
 #include "allocator/policy.h"
@@ -13,8 +14,10 @@
 #define EXPIRE_NS UINT64_C(2000000000)
 #define EPOCH	  64
 #define RATE_MIN  2.0
+#define RATE_FIRST 8			   // part of the most
+#define STALL_NS   UINT64_C(50000) // measured with Redis in a simulated VM: 200 touches a second took 1.1 % of the throughput
 
-static uint64_t next_ns, start_ns, cpu_ns, seed = 88172645463325252u;
+static uint64_t next_ns, start_ns, cpu_ns, stall_ns, seed = 88172645463325252u;
 static double rate, rate_max = -1, due;
 static unsigned samples;
 static uint64_t all_samples;
@@ -23,7 +26,7 @@ static unsigned log_count[TM_ZONES];
 
 uint64_t tm_track_cpu_ns(void)
 {
-	return cpu_ns + tm_uffd_hint_cpu_ns();
+	return cpu_ns + tm_uffd_hint_cpu_ns() + stall_ns;
 }
 
 uint64_t tm_track_samples(void)
@@ -84,6 +87,7 @@ static void collect(void)
 		if (log_count[zone] < 64)
 			log_count[zone]++;
 		log_delay[zone] += (x - log_delay[zone]) / log_count[zone];
+		stall_ns += result.touched ? STALL_NS : 0;
 		tm_policy->sample(&result);
 		all_samples++;
 		if (++samples < EPOCH)
@@ -103,7 +107,8 @@ static bool pointless(void)
 uint64_t tm_track_tick(uint64_t now)
 {
 	if (rate_max < 0) {
-		rate_max = rate = atof(tm.value[TM_OPT_HINT_RATE]);
+		rate_max = atof(tm.value[TM_OPT_HINT_RATE]);
+		rate = rate_max / RATE_FIRST;
 		start_ns = now;
 	}
 	if (pointless()) {

@@ -10,6 +10,7 @@
 #include "allocator/policy_random.h"
 #include "allocator/sim_link.h"
 #include "allocator/track_hint.h"
+#include "allocator/track_sample.h"
 #include "allocator/uffd.h"
 
 #include <errno.h>
@@ -124,7 +125,12 @@ bool tm_worker_start(void)
 	if (tm.guest)
 		tm_sim_init();
 	if (!strcmp(tm.value[TM_OPT_POLICY_NAME], "hotness"))
-		tm_policy = tm_sim ? &tm_policy_samples : &tm_policy_hotness;
+		tm_policy = tm_sim || (strcmp(tm.value[TM_OPT_TRACK], "hints") && tm_samples_start()) ? &tm_policy_samples
+												       : &tm_policy_hotness;
+	if (!strcmp(tm.value[TM_OPT_POLICY_NAME], "oracle"))
+		tm_policy = &tm_policy_oracle;
+	if (!strcmp(tm.value[TM_OPT_TRACK], "samples") && !tm_sim && !tm_samples_source())
+		tm_log("there is no sampling unit here: heat is found by hint faults");
 	if (!strcmp(tm.value[TM_OPT_TEST_MIGRATE], "random"))
 		tm_policy = &tm_policy_random;
 	kick_fd = tm_os_high_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

@@ -37,6 +37,8 @@ void load_arguments(struct text *out, const struct plan *p, const struct phase *
 {
 	text_add(out, "--ratio %s --key-pattern %s -d %lld --key-minimum 1 --key-maximum %lld", ph->ratio,
 		 ph->key_pattern, (long long)p->s->value, (long long)p->keys);
+	if (ph->median > 0)
+		text_add(out, " --key-median %lld", (long long)(ph->median * (double)p->keys));
 	text_add(out, " --seed %lld --distinct-client-seed", (long long)seed);
 	if (!strcmp(ph->requests, "allkeys"))
 		text_add(out, " -n allkeys");

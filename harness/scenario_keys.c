@@ -93,6 +93,7 @@ static const struct key keys[] = {
 	CS("ratio", phase, ratio),
 	CS("key_pattern", phase, key_pattern),
 	CS("requests", phase, requests),
+	CN("median", phase, median, REAL, 0, 1),
 	CS("test", phase, test),
 	CS("distribution", phase, distribution),
 	CN("threads", phase, threads, INT, 1, 1000),
