@@ -4,6 +4,7 @@
 #include "allocator/track_sample.h"
 #include "sim/tmunit.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 static struct tmunit *unit;
@@ -26,6 +27,7 @@ static bool start(uint32_t period)
 	unit->from = tm.base;
 	unit->bytes = tm.bytes;
 	unit->period = period;
+	unit->flags = strcmp(tm.value[TM_OPT_POLICY_NAME], "oracle") ? 0 : TMUNIT_FREE;
 	TMUNIT_START(unit);
 	return __atomic_load_n(&unit->on, __ATOMIC_RELAXED);
 }

@@ -13,6 +13,8 @@
 
 enum { TMUNIT_PAGE = 4096, TMUNIT_RECORDS = (TMUNIT_PAGE - 64) / 8 };
 
+enum { TMUNIT_FREE = 1 }; /* samples cost no simulated time: for experiments */
+
 /* One page, at its beginning. */
 struct tmunit {
 	uint64_t from, bytes; /* by the program: addresses that are wanted */
@@ -20,7 +22,8 @@ struct tmunit {
 	uint32_t start;	      /* what TMUNIT_START stores: nothing of interest */
 	uint32_t on;	      /* by the unit: 1 */
 	uint32_t taken;	      /* by the unit: samples so far; the last is record[(taken - 1) % TMUNIT_RECORDS] */
-	uint64_t reserved[4];
+	uint32_t flags;	      /* by the program: TMUNIT_* */
+	uint32_t reserved[7];
 	uint64_t record[TMUNIT_RECORDS];
 };
 

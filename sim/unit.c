@@ -8,6 +8,7 @@
 
 static struct tmunit *page; /* of guest RAM */
 static uint64_t from, bytes;
+static bool cheap;
 
 void unit_start(qemu_plugin_meminfo_t info, uint64_t vaddr)
 {
@@ -22,6 +23,7 @@ void unit_start(qemu_plugin_meminfo_t info, uint64_t vaddr)
 	page = (struct tmunit *)((uintptr_t)host & ~(uintptr_t)(TMUNIT_PAGE - 1));
 	from = page->from;
 	bytes = page->bytes;
+	cheap = page->flags & TMUNIT_FREE;
 	page->on = 1;
 	sample_set_period(page->period > UINT32_C(1) << 31 ? UINT32_C(1) << 31 : page->period);
 	if (!page->period)
@@ -34,5 +36,5 @@ bool unit_take(uint64_t vaddr)
 		return false;
 	page->record[page->taken % TMUNIT_RECORDS] = vaddr;
 	__atomic_store_n(&page->taken, page->taken + 1, __ATOMIC_RELEASE);
-	return true;
+	return !cheap;
 }
