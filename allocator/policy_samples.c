@@ -24,9 +24,11 @@
 #include <math.h>
 
 #define TICK_NS	 UINT64_C(10000000)
-#define SHARE	 200 // in a program: a tick is at most one in so many parts of the time
+#define SHARE	 200 // in a program: to find what should move takes at most one in so many parts of the time
+#define READ_NS	 UINT64_C(20000000) // there, samples are read so often
 #define GROUP	 8   // granules
-#define REST_NS	 UINT64_C(500000000) // to look again whether there are samples
+#define REST_NS	 UINT64_C(20000000)   // to look again whether there are samples, and at last,
+#define LONG_NS	 UINT64_C(1000000000) // while there are none
 #define AGE	 16
 #define ORACLE	 40
 #define KNOWN	 8  // samples for each granule in use: fewer tell little
@@ -37,9 +39,10 @@
 #define LEAST	 1  // expected samples that make a granule worth a place in free DRAM
 #define HEADROOM 64 // part of the quota
 // A change: of so many samples (a standard deviation of 0.01 at most) the share on PMEM is so many times that of about so many windows
-// before, and apart from it; it leaves that part of the heat.
+// before (FALL: while it falls, for hot memory comes home), and apart from it; it leaves that part of the heat.
 #define WINDOW	 2000
 #define WINDOWS	 8
+#define FALL	 2
 #define SURPRISE 1.25
 #define APART	 0.02
 #define KEPT	 0.25f
@@ -50,13 +53,14 @@ static unsigned group_shift;
 static bool oracle;
 static double mass; // all heat
 static size_t first;
-static uint64_t last_ns;
+static uint64_t last_ns, look_ns; // look: how long finding what should move took, this time
 static double budget; // bytes
 static struct tm_heat_fit expected;
 static struct list {
 	size_t *g, n, most;
 } hot, cold; // candidates: on PMEM, in DRAM
 static uint32_t seen, seen_pmem; // samples of this window
+static double lately;		  // granules that came to DRAM in a tick, over the last ones
 
 // All granules of values and mappings, one after another.
 struct walk {
@@ -229,9 +233,10 @@ static void notice_change(void)
 	if (usual >= 0 && share > usual * SURPRISE && share > usual + APART) {
 		keep(KEPT);
 		fit();
+		lately = (double)tm.count.total[0]; // not calm: samples are wanted
 		usual = share;
 	} else {
-		usual = usual < 0 ? share : usual + (share - usual) / WINDOWS;
+		usual = usual < 0 ? share : usual + (share - usual) / (share < usual ? FALL : WINDOWS);
 	}
 }
 
@@ -275,15 +280,25 @@ static size_t make_place(size_t *k, size_t n, float than)
 	return done;
 }
 
-// Fills, leaves headroom and exchanges. Returns how many granules came to DRAM.
-static size_t place(void)
+// What there is to choose from.
+static void look(void)
 {
-	size_t i = 0, k = 0, n;
+	uint64_t began = tm_os_now_ns(); // CPU time may be told in ticks of the kernel
 
 	fit();
 	if (!oracle)
 		notice_change();
 	list(&hot, TM_PMEM, true);
+	list(&cold, TM_DRAM, false);
+	look_ns = tm_os_now_ns() - began;
+}
+
+// Fills, leaves headroom and exchanges. Returns how many granules came to DRAM.
+static size_t place(void)
+{
+	size_t i = 0, k = 0, n;
+
+	look();
 	while (i < hot.n && budget > 0 && rate(hot.g[i]) > LEAST && tm_quota_free() > headroom()) {
 		n = tm_promote(hot.g[i], run(&hot, i, (size_t)(tm_quota_free() - headroom())));
 		if (!pay(n))
@@ -292,7 +307,6 @@ static size_t place(void)
 	}
 	if (i == hot.n || budget <= 0 || tm.quota == TM_UNLIMITED)
 		return i;
-	list(&cold, TM_DRAM, false);
 	while (k < cold.n && budget > 0 && tm_quota_free() < headroom()) {
 		n = tm_demote(cold.g[k], run(&cold, k, (size_t)(headroom() - tm_quota_free())));
 		if (!pay(n))
@@ -312,8 +326,6 @@ static size_t place(void)
 // Few enough came to DRAM lately, and enough is known to be content with that.
 static bool calm(size_t came)
 {
-	static double lately;
-
 	lately += (double)came - lately / LATELY;
 	return lately * CALM < (double)tm.count.total[0] && mass >= KNOWN * (double)in_use();
 }
@@ -346,8 +358,8 @@ static size_t make_room(size_t n)
 
 static uint64_t tick(uint64_t now)
 {
-	static uint64_t last;
-	uint64_t bytes = 0, samples, began = tm_os_thread_cpu_ns(), took;
+	static uint64_t last, rest = REST_NS, due;
+	uint64_t bytes = 0, samples;
 	bool rare;
 
 	if (!tm_migrates() || !tm_samples_start() || !prepare())
@@ -365,9 +377,15 @@ static uint64_t tick(uint64_t now)
 		tm_room_watch(now);
 	if (!tm.guest && tm.count.total[1] && tm.quota)
 		tm_room_repair(&budget, make_room);
-	if (samples == last)
-		return tm_samples_source()->wakes ? TM_FOREVER : REST_NS;
+	if (samples == last) {
+		rest = rest < LONG_NS ? rest * 2 : LONG_NS;
+		return tm_samples_source()->wakes ? TM_FOREVER : rest;
+	}
 	last = samples;
+	rest = REST_NS;
+	if (now < due)
+		return READ_NS;
+	look_ns = 0;
 	if (oracle)
 		budget = mass < ORACLE * (double)in_use() ? 0 : (double)(tm.bytes >> 1);
 	if (!oracle) {
@@ -378,8 +396,10 @@ static uint64_t tick(uint64_t now)
 		place();
 		keep(0);
 	}
-	took = (tm_os_thread_cpu_ns() - began) * SHARE;
-	return tm.guest || took < TICK_NS ? TICK_NS : took;
+	if (tm.guest)
+		return TICK_NS;
+	due = now + look_ns * SHARE;
+	return READ_NS;
 }
 
 static uint64_t tick_oracle(uint64_t now)

@@ -1,5 +1,5 @@
 // The hint-fault tracker. Every tenth of a second it detaches as many random granules as the rate allows, most of them
-// values and mappings, on both tiers alike. It begins at an eighth of the rate, and takes all of it when the policy sees something to gain; while
+// values and mappings, on both tiers alike. It begins at a quarter of the rate, and takes all of it when the policy sees something to gain; while
 // there is nothing, the rate halves with every epoch of samples down to a few a second. What it costs is kept under 1 % of a core: its own
 // time, and what the program waits for a granule that it has touched (the fault, two threads that wake each other, the mapping).
 #include "allocator/track_hint.h"
@@ -14,7 +14,7 @@
 #define EXPIRE_NS UINT64_C(2000000000)
 #define EPOCH	  64
 #define RATE_MIN  2.0
-#define RATE_FIRST 8			   // part of the most
+#define RATE_FIRST 4			   // part of the most
 #define STALL_NS   UINT64_C(50000) // measured with Redis in a simulated VM: 200 touches a second took 1.1 % of the throughput
 
 static uint64_t next_ns, start_ns, cpu_ns, stall_ns, seed = 88172645463325252u;

@@ -19,6 +19,13 @@ bool tm_samples_start(void)
 	return source;
 }
 
+void tm_samples_reset(void)
+{
+	source = NULL;
+	total = 0;
+	spread = 1;
+}
+
 const struct tm_sampler *tm_samples_source(void)
 {
 	return source;

@@ -20,6 +20,8 @@ extern const struct tm_sampler tm_sampler_sim, tm_sampler_unit;
 
 // Starts the first source that works, one miss in TIERMEM_SAMPLE_PERIOD. False: there is none, or no memory.
 bool tm_samples_start(void);
+// In a forked child: its parent's source is not its own.
+void tm_samples_reset(void);
 // The source in use; NULL: none.
 const struct tm_sampler *tm_samples_source(void);
 // From now on one miss in FACTOR times that period; 0: as before. Returns the factor.

@@ -1,5 +1,5 @@
-// In a simulated VM: the simulator's sampling unit (sim/tmunit.h), as PEBS or IBS would be on real hardware. It writes addresses into a page of ours,
-// which must stay where it is and be nobody else's: locked, and not a forked child's. There is one unit, so children do without.
+// In a simulated VM: the simulator's sampling unit (sim/tmunit.h), as PEBS or IBS would be on real hardware. It writes addresses into pages of ours,
+// which must stay where they are and be nobody else's: locked, and not a forked child's. There is one unit, so children do without.
 #include "allocator/core.h"
 #include "allocator/track_sample.h"
 #include "sim/tmunit.h"
@@ -7,19 +7,27 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define PAGES	16 // for 20 ms with a sample every 2.5 us
+#define RECORDS (PAGES * TMUNIT_RECORDS)
+
 static struct tmunit *unit;
 static uint32_t seen;
+
+static struct tmunit *page(uint32_t i)
+{
+	return (struct tmunit *)((uintptr_t)unit + i % PAGES * TMUNIT_PAGE);
+}
 
 static bool start(uint32_t period)
 {
 	if (tm.guest || tm.adopted)
 		return false;
 	if (!unit) {
-		void *p = tm_os_mmap(NULL, TMUNIT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		void *p = tm_os_mmap(NULL, PAGES * TMUNIT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p == MAP_FAILED)
 			return false;
-		if (mlock(p, TMUNIT_PAGE) || tm_os_madvise(p, TMUNIT_PAGE, MADV_DONTFORK)) {
-			tm_os_munmap(p, TMUNIT_PAGE);
+		if (mlock(p, PAGES * TMUNIT_PAGE) || tm_os_madvise(p, PAGES * TMUNIT_PAGE, MADV_DONTFORK)) {
+			tm_os_munmap(p, PAGES * TMUNIT_PAGE);
 			return false;
 		}
 		unit = p;
@@ -28,7 +36,10 @@ static bool start(uint32_t period)
 	unit->bytes = tm.bytes;
 	unit->period = period;
 	unit->flags = strcmp(tm.value[TM_OPT_POLICY_NAME], "oracle") ? 0 : TMUNIT_FREE;
-	TMUNIT_START(unit);
+	for (uint32_t i = 0; i < PAGES; i++) {
+		page(i)->index = i;
+		TMUNIT_START(page(i));
+	}
 	return __atomic_load_n(&unit->on, __ATOMIC_RELAXED);
 }
 
@@ -36,10 +47,10 @@ static void collect(void (*take)(size_t g, uint32_t n))
 {
 	uint32_t taken = __atomic_load_n(&unit->taken, __ATOMIC_ACQUIRE);
 
-	if (taken - seen > TMUNIT_RECORDS) // the older ones are lost
-		seen = taken - TMUNIT_RECORDS;
+	if (taken - seen > RECORDS) // the older ones are lost
+		seen = taken - RECORDS;
 	for (; seen != taken; seen++) {
-		uintptr_t addr = unit->record[seen % TMUNIT_RECORDS];
+		uintptr_t addr = page(seen / TMUNIT_RECORDS)->record[seen % TMUNIT_RECORDS];
 		if (tm_ours(addr))
 			take(tm_index(addr), 1);
 	}

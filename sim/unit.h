@@ -1,5 +1,5 @@
 /*
- * The sampling unit of the guest (tmunit.h): writes the addresses of sampled misses into a page of the program that wants them.
+ * The sampling unit of the guest (tmunit.h): writes the addresses of sampled misses into pages of the program that wants them.
  */
 #ifndef TMSIM_UNIT_H
 #define TMSIM_UNIT_H

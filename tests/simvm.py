@@ -77,7 +77,7 @@ def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus
             "-device", "nvdimm,memdev=rootmem,id=nv0"]
     if pmem_mib:
         args += ["-object", f"memory-backend-ram,id=pmem0,size={pmem_mib}M", "-device", "nvdimm,memdev=pmem0,id=nv1"]
-        plugin = ",pmem=pmem0" + plugin
+        plugin = None if plugin is None else ",pmem=pmem0" + plugin
     if plugin is not None:
         args += ["-plugin", f"{SIM},profile={profile},stats={folder}/stats.json{plugin}"]
     args += qemu
