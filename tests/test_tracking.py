@@ -11,7 +11,7 @@ SCRIPT = """
 exec >/dev/ttyS1 2>&1
 export TIERMEM_PRELOAD=/tm/lib/libtiermem-preload.so
 tmmark model on
-tiermem run --dram 8M --pmem /dev/dax1.0 --granule {granule} --sample-period 1009 --stats /tm/stats {options} -- hotset
+tiermem run --dram 8M --pmem /dev/dax1.0 --granule {granule} --sample-period 1009 --stats /tm/stats {options} -- hotset {reads}
 echo "stats $(cat /tm/stats)"
 """
 
@@ -22,8 +22,8 @@ def pmem_share(guest, phase):
     return pmem / (pmem + sum(v["llc_misses_dram"] for v in vcpus))
 
 
-def follow(tmp_path, programs, options="", granule="4K"):
-    guest = simvm.run(tmp_path, SCRIPT.format(options=options, granule=granule), programs=("tiermem", "tmmark"),
+def follow(tmp_path, programs, options="", granule="4K", reads=2000000):
+    guest = simvm.run(tmp_path, SCRIPT.format(options=options, granule=granule, reads=reads), programs=("tiermem", "tmmark"),
                       libraries=("libtiermem-preload.so",), extra={"hotset": programs / "hotset"}, pmem_mib=128, timeout=400)
     assert "\nok " in "\n" + guest.results.replace("\r", ""), guest.results + guest.console
     return guest, json.loads(guest.results.split("stats ", 1)[1].splitlines()[0])
@@ -46,10 +46,10 @@ def test_the_oracle_places_what_the_trace_says(tmp_path, programs):
 
 def test_hints_instead_and_without_a_unit(tmp_path, programs):
     """Asked for, hint faults are what is used; a unit that is asked for and not there is told of, once."""
-    _, stats = follow(tmp_path, programs, "--track hints")
+    _, stats = follow(tmp_path, programs, "--track hints", reads=1000)
     assert stats["tracking"]["source"] == "hint-fault"
     plain = tmp_path / "plain"
     plain.mkdir()
-    guest = simvm.run(plain, SCRIPT.format(options="--track samples", granule="4K").replace("hotset\n", "true\n"), programs=("tiermem", "tmmark"),
+    guest = simvm.run(plain, SCRIPT.format(options="--track samples", granule="4K", reads="").replace("hotset", "true"), programs=("tiermem", "tmmark"),
                       libraries=("libtiermem-preload.so",), pmem_mib=128, plugin=None, preload=False)
     assert guest.results.count("there is no sampling unit here") == 1, guest.results

@@ -1,4 +1,5 @@
-// Values of which a third is read all the time and the rest seldom; then another third. Phases of the simulator: first and settled of each.
+// hotset [READS]: values of which a third is read all the time and the rest seldom; then another third. Phases of the simulator: first, and after so many
+// reads, of each.
 #include "sim/tmmark.h"
 
 #include <stdint.h>
@@ -29,9 +30,9 @@ static void reads(unsigned n, unsigned hot)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	const unsigned place[] = {VALUES / 3, 0};
+	const unsigned place[] = {VALUES / 3, 0}, settle = argc > 1 ? (unsigned)atoi(argv[1]) : 2000000;
 
 	for (unsigned i = 0; i < VALUES; i++) {
 		value[i] = malloc(BYTES);
@@ -44,7 +45,7 @@ int main(void)
 		TMMARK(TMMARK_BEGIN, 0);
 		reads(5000, place[p]);
 		TMMARK(TMMARK_END, 0);
-		reads(2000000, place[p]);
+		reads(settle, place[p]);
 		TMMARK(TMMARK_NAME, 's');
 		if (p)
 			TMMARK(TMMARK_NAME, '2');
