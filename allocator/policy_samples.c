@@ -5,11 +5,10 @@
 //   headroom  but for some, which the coldest granules leave for memory that is touched for the first time: it is in use just then;
 //   exchange  the hottest granules of PMEM and the coldest of DRAM trade places, run by run, while the first is considerably hotter than
 //             the second: chance alone moves next to nothing, and once hot and cold are in their places nothing moves.
-// Underneath a VM, memory that lies together has nothing in common, and each granule counts for itself. In a program it was allocated together, and
-// a unit gives fewer samples: there GROUP neighbours have one heat, and small allocations are brought home first (policy_room.h).
-// The policy `oracle` is the same without doubt: when there are ORACLE samples for each granule in use, every granule is put where its own count says,
-// at once, and stays until there are as many again. With a sampling unit that costs nothing, that is the best static placement of the
-// trace: for experiments.
+// In a program, memory that lies together was often allocated and is used together: there GROUP neighbours have one heat, if that shows a difference
+// between hot and cold more clearly than each granule for itself does. And small allocations are brought home first (policy_room.h).
+// The policy `oracle` is the same without doubt: when the quota is set (again), every granule is put where its own count says, at once, and
+// counting begins anew. With a sampling unit that costs nothing, that is the best static placement of the trace: for experiments.
 // When PMEM suddenly gets considerably more of the misses, the program does something else than before, and most of what was counted is
 // forgotten. A granule that is new counts as average, for want of samples.
 // Without samples it sleeps. Each sample costs the program, so they are rarer while nothing is on PMEM, and when little moves.
@@ -17,6 +16,7 @@
 #include "allocator/heat_file.h"
 #include "allocator/heat_rate.h"
 #include "allocator/migrate.h"
+#include "allocator/move.h"
 #include "allocator/policy.h"
 #include "allocator/policy_room.h"
 #include "allocator/track_sample.h"
@@ -30,7 +30,6 @@
 #define REST_NS	 UINT64_C(20000000)   // to look again whether there are samples, and at last,
 #define LONG_NS	 UINT64_C(1000000000) // while there are none
 #define AGE	 16
-#define ORACLE	 40
 #define KNOWN	 8  // samples for each granule in use: fewer tell little
 #define LATELY	 10 // ticks
 #define CALM	 32 // part of DRAM that has fewer trades in that time
@@ -48,8 +47,8 @@
 #define KEPT	 0.25f
 
 static float *heat;  // by granule, from first on
-static float *group; // by group of granules: the mean heat
-static unsigned group_shift;
+static float *group; // by group of granules: the heat of all of them
+static bool grouped; // that counts
 static bool oracle;
 static double mass; // all heat
 static size_t first;
@@ -122,7 +121,7 @@ static void age(void)
 
 static float warmth(size_t g)
 {
-	return group[(g - first) >> group_shift];
+	return grouped ? group[(g - first) / GROUP] : heat[g - first];
 }
 
 static bool room(struct list *l, size_t n)
@@ -182,27 +181,50 @@ static bool held(size_t g)
 	return tm.table[g].state == TM_DRAM || tm.table[g].state == TM_PMEM;
 }
 
-// Heat of a group whose n granules in use have so much together. What is likely is found of counts, so the group counts as if it were one of whole
-// numbers: its sum, were all in use.
-static void end_group(size_t g, float sum, unsigned n, uint32_t *granules)
+// What is known of all granules, or groups, together.
+struct heats {
+	uint32_t n[TM_HEAT_BINS]; // how many in each bin
+	double count, sum, squares;
+};
+
+static void add(struct heats *h, float x)
+{
+	h->n[tm_heat_bin(x)]++;
+	h->count++;
+	h->sum += (double)x;
+	h->squares += (double)x * (double)x;
+}
+
+// How clearly counts differ more than chance makes them: the variance beyond the mean (Poisson's), in its standard deviations if there were none.
+static double dispersion(const struct heats *h)
+{
+	double mean = h->sum / h->count;
+
+	return mean > 0 ? (h->squares / h->count - mean * mean - mean) / mean * sqrt(h->count / 2) : 0;
+}
+
+// Heat of the group of granule g, of whose granules n in use have so much together: as if all were in use.
+static void end_group(struct heats *groups, size_t g, float sum, unsigned n)
 {
 	if (!n)
 		return;
-	group[(g - first) >> group_shift] = sum / (float)n * (float)(1u << group_shift);
-	granules[tm_heat_bin(warmth(g))]++;
+	float *all = &group[(g - first) / GROUP];
+	*all = sum / (float)n * GROUP;
+	add(groups, *all);
 }
 
 static void fit(void)
 {
-	uint32_t granules[TM_HEAT_BINS] = {0};
+	static struct heats single, groups;
 	float average = (float)(mass / (double)in_use()), sum = 0;
 	size_t current = first;
 	unsigned n = 0;
 
+	single = groups = (struct heats){0};
 	for (struct walk w = walk(); next(&w);) {
 		size_t g = w.g;
-		if ((g - first) >> group_shift != (current - first) >> group_shift) {
-			end_group(current, sum, n, granules);
+		if (group && (g - first) / GROUP != (current - first) / GROUP) {
+			end_group(&groups, current, sum, n);
 			sum = 0;
 			n = 0;
 			current = g;
@@ -213,11 +235,17 @@ static void fit(void)
 			heat[g - first] = average;
 			mass += average;
 		}
+		add(&single, heat[g - first]);
 		sum += heat[g - first];
 		n++;
 	}
-	end_group(current, sum, n, granules);
-	tm_heat_fit(&expected, granules);
+	if (group)
+		end_group(&groups, current, sum, n);
+	bool before = grouped;
+	grouped = groups.count > 1 && dispersion(&groups) > dispersion(&single);
+	if (grouped != before)
+		expected = (struct tm_heat_fit){0};
+	tm_heat_fit(&expected, grouped ? groups.n : single.n);
 }
 
 // Forgets when PMEM suddenly gets more of the misses. What the rates tell is no measure for that: they come from the same counts as the
@@ -323,6 +351,20 @@ static size_t place(void)
 	return i;
 }
 
+static void place_by_trace(void)
+{
+	static unsigned placed;
+	struct tm_move_state quota;
+
+	tm_move_quota_state(&quota);
+	if (quota.changes == placed || !tm.count.total[1] || !tm.quota)
+		return;
+	placed = quota.changes;
+	budget = (double)(tm.bytes >> 1);
+	place();
+	keep(0);
+}
+
 // Few enough came to DRAM lately, and enough is known to be content with that.
 static bool calm(size_t came)
 {
@@ -335,10 +377,10 @@ static bool prepare(void)
 	if (heat)
 		return true;
 	first = tm_zone_first(tm.guest ? TM_MMAP : TM_BULK);
-	group_shift = tm.guest || oracle ? 0 : (unsigned)__builtin_ctz(GROUP);
 	size_t n = (tm.bytes >> tm.shift) - first;
-	group = tm_os_reserve_table((n >> group_shift) * sizeof(*group) + sizeof(*group));
-	heat = group ? tm_os_reserve_table(n * sizeof(*heat)) : NULL;
+	if (!tm.guest && !oracle) // underneath a VM what lies together has nothing in common
+		group = tm_os_reserve_table((n / GROUP + 1) * sizeof(*group));
+	heat = tm_os_reserve_table(n * sizeof(*heat));
 	return heat;
 }
 
@@ -386,15 +428,12 @@ static uint64_t tick(uint64_t now)
 	if (now < due)
 		return READ_NS;
 	look_ns = 0;
-	if (oracle)
-		budget = mass < ORACLE * (double)in_use() ? 0 : (double)(tm.bytes >> 1);
 	if (!oracle) {
 		rare = calm(tm.count.total[1] && tm.quota ? place() : 0);
 		tm_samples_spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1);
 		age();
-	} else if (budget > 0 && tm.count.total[1] && tm.quota) {
-		place();
-		keep(0);
+	} else {
+		place_by_trace();
 	}
 	if (tm.guest)
 		return TICK_NS;
@@ -424,7 +463,7 @@ static float coldness(size_t g)
 
 	if (!heat || g < first || !(mean >= 1))
 		return 0;
-	return logf((float)mean + 1) - logf(warmth(g) / (float)(1u << group_shift) + 1);
+	return logf((float)mean + 1) - logf((grouped ? warmth(g) / GROUP : warmth(g)) + 1);
 }
 
 const struct tm_policy tm_policy_samples = {.name = "hotness",

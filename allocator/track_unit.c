@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define PAGES	16 // for 20 ms with a sample every 2.5 us
+#define PAGES	TMUNIT_PAGES // for 20 ms with a sample every 0.6 us
 #define RECORDS (PAGES * TMUNIT_RECORDS)
 
 static struct tmunit *unit;

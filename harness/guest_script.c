@@ -85,6 +85,9 @@ void guest_script(struct text *out, const struct plan *p, const struct config *c
 
 		if (!ph->selected)
 			continue;
+		if (ph->place && c->tiermem)
+			text_add(out, "tiermem quota $server %lld >/dev/null || fail \"tiermem quota failed before %s\"\nsleep 0.5\n",
+				 (long long)plan_dram(p, c), ph->name);
 		text_add(out, "phase %s -s 127.0.0.1 -p 6379 -t %d -c %d --pin-threads \\\n\t", ph->name,
 			 (int)s->threads, (int)s->clients);
 		snprintf(json, sizeof(json), "/tm/out/%s.json", ph->name);

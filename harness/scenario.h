@@ -39,6 +39,7 @@ struct phase {
 	char ratio[NAME_LEN];
 	char key_pattern[NAME_LEN];
 	char requests[NAME_LEN]; /* default, allkeys, N or Nx */
+	bool place;		 /* redis-inside: policy oracle places before it, by what it has counted (the quota is set again) */
 	double median;		 /* centre of Gaussian keys, as a part of the range; 0: the middle */
 	/* mysql-underneath */
 	char database[NAME_LEN];     /* "" in the file and for other kinds */

@@ -94,6 +94,7 @@ static const struct key keys[] = {
 	CS("key_pattern", phase, key_pattern),
 	CS("requests", phase, requests),
 	CN("median", phase, median, REAL, 0, 1),
+	CN("place", phase, place, BOOL, 0, 1),
 	CS("test", phase, test),
 	CS("distribution", phase, distribution),
 	CN("threads", phase, threads, INT, 1, 1000),

@@ -22,8 +22,8 @@ def pmem_share(guest, phase):
     return pmem / (pmem + sum(v["llc_misses_dram"] for v in vcpus))
 
 
-def follow(tmp_path, programs, options="", granule="4K", reads=2000000):
-    guest = simvm.run(tmp_path, SCRIPT.format(options=options, granule=granule, reads=reads), programs=("tiermem", "tmmark"),
+def follow(tmp_path, programs, options="", granule="4K", reads=2000000, script=SCRIPT):
+    guest = simvm.run(tmp_path, script.format(options=options, granule=granule, reads=reads), programs=("tiermem", "tmmark"),
                       libraries=("libtiermem-preload.so",), extra={"hotset": programs / "hotset"}, pmem_mib=128, timeout=400)
     assert "\nok " in "\n" + guest.results.replace("\r", ""), guest.results + guest.console
     return guest, json.loads(guest.results.split("stats ", 1)[1].splitlines()[0])
@@ -40,8 +40,11 @@ def test_a_hot_third_comes_to_dram_and_another_after_it(tmp_path, programs, gran
 
 
 def test_the_oracle_places_what_the_trace_says(tmp_path, programs):
-    guest, _ = follow(tmp_path, programs, "--policy oracle --sample-period 7")
-    assert pmem_share(guest, "f") > 0.3 and pmem_share(guest, "s") < 0.1
+    """When the quota is set, by what was counted until then, and not before."""
+    again = "(sleep 0.4; tiermem quota $(pidof hotset) 8M) & tiermem run"
+    guest, stats = follow(tmp_path, programs, "--policy oracle", script=SCRIPT.replace("tiermem run", again))
+    assert pmem_share(guest, "f") > 0.3 and pmem_share(guest, "s") < 0.08
+    assert pmem_share(guest, "s2") > 0.3 and stats["quota"]["changes"] == 1
 
 
 def test_hints_instead_and_without_a_unit(tmp_path, programs):
