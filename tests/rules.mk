@@ -51,6 +51,12 @@ test-qemu10: all guest qemu10
 	TEST_QEMU=$(abspath $(QEMU10))/qemu-system-x86_64 $(PYTHON) -m pytest -q -rs -p no:cacheprovider \
 		tests/test_sim.py tests/test_strict.py $(PYTEST_OPTIONS)
 
+# What depends on the kernel below the allocator, on the other kernel that is supported.
+## test-kernel13: the allocator's tests in guests, on Debian 13's kernel
+.PHONY: test-kernel13
+test-kernel13: all guest kernel13
+	BUILD=$(BUILD)/kernel13 $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/test_numa.py tests/test_pool.py $(PYTEST_OPTIONS)
+
 ## test-gate: the whole gate against an allocator that is half a per cent slower, and twenty runs of unchanged code (an hour or more)
 .PHONY: test-gate
 test-gate: all guest
