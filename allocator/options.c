@@ -11,9 +11,9 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 			 "DRAM the program may hold; 0: all of it on PMEM"},
 	[TM_OPT_POOL_DRAM] = {"pool-dram", "TIERMEM_POOL_DRAM", "SIZE", "unlimited", TM_OPT_SIZE,
 			      "DRAM that all programs on the same PMEM may hold together"},
-	[TM_OPT_PMEM_PATH] = {"pmem", "TIERMEM_PMEM", "PATH", "memfd:", TM_OPT_PMEM,
-			      "devdax device, file on fsdax, numa:NODE[,NODE...][:SIZE], memfd:[SIZE] (no device), or auto: the first of "
-			      "devdax, nodes without CPUs and memfd that is there"},
+	[TM_OPT_PMEM_PATH] = {"pmem", "TIERMEM_PMEM", "PATH[,PATH...]", "memfd:", TM_OPT_PMEM,
+			      "devdax device or file on fsdax, or several, with commas: interleaved; numa:NODE[,NODE...][:SIZE], memfd:[SIZE] (no "
+			      "device), or auto: the first of devdax, nodes without CPUs and memfd that is there"},
 	[TM_OPT_GRANULE] = {"granule", "TIERMEM_GRANULE", "SIZE", "64K", TM_OPT_POWER2,
 			    "unit that migrates: a power of two, 4K to 4M"},
 	[TM_OPT_POLICY_NAME] = {"policy", "TIERMEM_POLICY", "NAME", "hotness", TM_OPT_POLICY,
@@ -115,9 +115,46 @@ bool tm_option_path(const char *path, int pid, char *out, size_t size)
 	return at;
 }
 
-bool tm_option_check(const struct tm_option *option, const char *value, char *why, size_t size)
+// One of the devices in a value of --pmem.
+static bool check_device(const char *value, char *why, size_t size)
+{
+	uint64_t bytes;
+
+	if (!*value)
+		snprintf(why, size, "a path is missing");
+	else if (!strcmp(value, "auto") || !strncmp(value, "numa:", 5))
+		snprintf(why, size, "'%s' cannot be one of several; name devices or files", value);
+	else if (!strncmp(value, "memfd:", 6) && value[6] && (!tm_parse_size(value + 6, &bytes) || !bytes || bytes == TM_UNLIMITED))
+		snprintf(why, size, "'%s' is not a size; write for example memfd:2G", value + 6);
+	else
+		return true;
+	return false;
+}
+
+static bool check_pmem(const char *value, char *why, size_t size)
 {
 	uint64_t bytes, nodes;
+	char name[4096];
+
+	if (!strcmp(value, "auto") || tm_parse_nodes(value, &nodes, &bytes))
+		return true;
+	if (!strncmp(value, "numa:", 5)) {
+		snprintf(why, size, "'%s' names no NUMA nodes (0 to %d); write for example numa:1 or numa:1,2:64G", value,
+			 TM_NUMA_NODES - 1);
+		return false;
+	}
+	for (;; value += strcspn(value, ",") + 1) {
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(value, ","), value);
+		if (!check_device(name, why, size))
+			return false;
+		if (!value[strcspn(value, ",")])
+			return true;
+	}
+}
+
+bool tm_option_check(const struct tm_option *option, const char *value, char *why, size_t size)
+{
+	uint64_t bytes;
 	char *end;
 
 	switch (option->kind) {
@@ -141,21 +178,7 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 		snprintf(why, size, "'%s' is not a number from 0 to 1000000", value);
 		return false;
 	case TM_OPT_PMEM:
-		if (!strncmp(value, "memfd:", 6) && value[6]) {
-			if (tm_parse_size(value + 6, &bytes) && bytes && bytes != TM_UNLIMITED)
-				return true;
-			snprintf(why, size, "'%s' is not a size; write for example memfd:2G", value + 6);
-			return false;
-		}
-		if (!strncmp(value, "numa:", 5) && !tm_parse_nodes(value, &nodes, &bytes)) {
-			snprintf(why, size, "'%s' names no NUMA nodes (0 to %d); write for example numa:1 or numa:1,2:64G", value,
-				 TM_NUMA_NODES - 1);
-			return false;
-		}
-		if (*value)
-			return true;
-		snprintf(why, size, "a path is missing");
-		return false;
+		return check_pmem(value, why, size);
 	case TM_OPT_POLICY:
 		if (!strcmp(value, "static") || !strcmp(value, "hotness"))
 			return true;

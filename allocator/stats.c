@@ -130,7 +130,8 @@ size_t tm_stats_json(char *text, size_t size, bool capture)
 	put(&o, "},\"policy\":\"%s\",\"pmem\":{\"kind\":\"%s\",\"path\":", tm.value[TM_OPT_POLICY_NAME],
 	    tm_pmem_kind_name(tm_pmem.kind));
 	put_string(&o, tm_pmem.path);
-	put(&o, ",\"bytes\":%" PRIu64 "},\"tiers\":{", tm_pmem.bytes);
+	put(&o, ",\"bytes\":%" PRIu64 ",\"devices\":%u,\"stripe_bytes\":", tm_pmem.bytes, tm_pmem.devices);
+	put(&o, tm_pmem.devices > 1 ? "%" PRIu64 "},\"tiers\":{" : "null},\"tiers\":{", (uint64_t)1 << tm_pmem.stripe << tm.shift);
 	for (int t = 0; t < 2; t++)
 		put(&o,
 		    "%s\"%s\":{\"granules\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"peak_bytes\":%" PRIu64 "}",

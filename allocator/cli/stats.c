@@ -85,8 +85,11 @@ void cli_show_stats(const json_t *root)
 		else
 			printf("%12.1f\n", i ? cli_mib(pmem, "bytes") : json_number_value(quota) / 1048576);
 	}
-	printf("pmem: %s %s\n", json_string_value(json_object_get(pmem, "kind")),
+	printf("pmem: %s %s", json_string_value(json_object_get(pmem, "kind")),
 	       json_string_value(json_object_get(pmem, "path")));
+	if (cli_count(pmem, "devices") > 1)
+		printf(", %lld devices, interleaved by %.1f MiB", cli_count(pmem, "devices"), cli_mib(pmem, "stripe_bytes"));
+	printf("\n");
 	show_pool(json_object_get(root, "pool"));
 	printf("%-8s %14s %14s %14s\n", "zone", "dram granules", "pmem granules", "touches/s");
 	json_array_foreach(json_object_get(root, "zones"), i, zone)
