@@ -17,7 +17,7 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 	[TM_OPT_GRANULE] = {"granule", "TIERMEM_GRANULE", "SIZE", "64K", TM_OPT_POWER2,
 			    "unit that migrates: a power of two, 4K to 4M"},
 	[TM_OPT_POLICY_NAME] = {"policy", "TIERMEM_POLICY", "NAME", "hotness", TM_OPT_POLICY,
-				"static (placement only) or hotness"},
+				"static (placement only), recency (what was touched lately) or hotness"},
 	[TM_OPT_CAPTURE_WHAT] = {"capture", "TIERMEM_CAPTURE", "WHAT", "auto", TM_OPT_CAPTURE,
 				 "program (all its memory), guest-ram (of a QEMU), or auto"},
 	[TM_OPT_IO_URING] = {"io-uring", "TIERMEM_IO_URING", "allow|deny", "allow", TM_OPT_ALLOW,
@@ -180,9 +180,9 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 	case TM_OPT_PMEM:
 		return check_pmem(value, why, size);
 	case TM_OPT_POLICY:
-		if (!strcmp(value, "static") || !strcmp(value, "hotness"))
+		if (!strcmp(value, "static") || !strcmp(value, "recency") || !strcmp(value, "hotness"))
 			return true;
-		snprintf(why, size, "no policy '%s'; there are static and hotness", value);
+		snprintf(why, size, "no policy '%s'; there are static, recency and hotness", value);
 		return false;
 	case TM_OPT_CAPTURE:
 		if (!strcmp(value, "auto") || !strcmp(value, "program") || !strcmp(value, "guest-ram"))

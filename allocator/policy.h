@@ -22,7 +22,7 @@ struct tm_policy {
 	float (*cold)(size_t g);
 };
 
-extern const struct tm_policy tm_policy_static, tm_policy_hotness;
+extern const struct tm_policy tm_policy_static, tm_policy_recency, tm_policy_hotness;
 // `hotness` by a sampling unit's samples instead of hint faults.
 extern const struct tm_policy tm_policy_samples;
 // The one in use.

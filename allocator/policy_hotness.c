@@ -13,6 +13,7 @@
 #include "allocator/core.h"
 #include "allocator/migrate.h"
 #include "allocator/note.h"
+#include "allocator/pace.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +23,6 @@
 #define VARIANCE     1.6449
 #define DEVIATION    1.2826
 #define PATIENCE     1024
-#define GROWTH_NS    UINT64_C(400000000) // without growth for so long: values may use what was kept for the small zone
 #define TICK_NS	     UINT64_C(200000000)
 #define IDLE_TICK_NS UINT64_C(1000000000)
 
@@ -36,9 +36,6 @@ static size_t known[KNOWN], known_n; // those with samples
 static double level, mean, square;   // ln(delay): recent mean; of deviations: mean and mean square
 static unsigned level_n, total_n;
 static unsigned fruitless; // samples since the last exchange
-static uint64_t last_ns, growth_ns;
-static uint64_t high_water; // granules: the most that were in use lately
-static double budget; // bytes
 static size_t hand;
 static size_t repair_hand[TM_ZONES];
 
@@ -141,9 +138,7 @@ static size_t make_room(size_t n)
 		g = scan(TM_BULK, TM_DRAM, &hand);
 	if (g == SIZE_MAX)
 		g = scan(TM_MMAP, TM_DRAM, &repair_hand[TM_MMAP]);
-	size_t moved = g == SIZE_MAX ? 0 : tm_demote(g, n);
-	budget -= (double)(moved << tm.shift);
-	return moved;
+	return g == SIZE_MAX ? 0 : tm_pace_pay(tm_demote(g, n));
 }
 
 // The same for memory that has been allocated since, not for what is hotter.
@@ -159,9 +154,7 @@ static size_t spill(size_t n)
 
 static size_t bring(size_t g, size_t n)
 {
-	size_t moved = tm_promote(g, n);
-	budget -= (double)(moved << tm.shift);
-	return moved;
+	return tm_pace_pay(tm_promote(g, n));
 }
 
 static bool repair(void)
@@ -169,7 +162,7 @@ static bool repair(void)
 	bool any = false;
 
 	for (int z = TM_SMALL; z <= TM_BUFFER; z++) {
-		while (tm.count.granules[1][z] && budget > 0) {
+		while (tm.count.granules[1][z] && tm_pace_left()) {
 			size_t g = scan((enum tm_zone)z, TM_PMEM, &repair_hand[z]);
 			if (g == SIZE_MAX)
 				break;
@@ -187,7 +180,7 @@ static bool headroom(void)
 	uint64_t slack = tm_quota_slack();
 	bool any = false;
 
-	while (budget > 0 && tm_quota_free() < slack) {
+	while (tm_pace_left() && tm_quota_free() < slack) {
 		if (!spill((size_t)(slack - tm_quota_free())))
 			break;
 		any = true;
@@ -200,7 +193,7 @@ static bool fill(void)
 	uint64_t slack = tm_quota_slack();
 	bool any = false;
 
-	while (budget > 0 && tm_quota_free() > slack + 1) {
+	while (tm_pace_left() && tm_quota_free() > slack + 1) {
 		size_t g = SIZE_MAX, n = (size_t)(tm_quota_free() - slack - 1);
 		if (!known_n || extreme(TM_PMEM, 1, &g) == SIZE_MAX)
 			g = scan(TM_BULK, TM_PMEM, &hand);
@@ -218,7 +211,7 @@ static bool exchange(void)
 	size_t hot_g, cold_g;
 	bool any = false;
 
-	while (budget > 0 && known_n && uneven()) {
+	while (tm_pace_left() && known_n && uneven()) {
 		size_t hot = extreme(TM_PMEM, 1, &hot_g), cold = extreme(TM_DRAM, -1, &cold_g);
 		if (hot == SIZE_MAX || cold == SIZE_MAX)
 			break;
@@ -248,23 +241,8 @@ static uint64_t tick(uint64_t now)
 
 	if (!tm_migrates() || !tm.quota || !tm.count.total[1])
 		return TM_FOREVER;
-	double rate = 64 << 20;
-	uint64_t bytes;
-	if (tm_parse_size(tm.value[TM_OPT_BANDWIDTH], &bytes))
-		rate = (double)bytes;
-	budget += rate * (double)(now - last_ns) * 1e-9;
-	if (budget > rate / 4)
-		budget = rate / 4;
-	last_ns = now;
-	uint64_t used = tm.count.total[0] + tm.count.total[1];
-	if (used > high_water + 32) { // connections come and go: that is not growth
-		growth_ns = now;
-		high_water = used;
-	}
-	tm.grown_up = now - growth_ns > GROWTH_NS;
-	if (tm.grown_up && used < high_water) // what it has freed for long, and takes again, is growth
-		high_water = used;
-
+	tm_pace_tick(now);
+	tm_pace_growth(now);
 	if (tm_quota_asked()) // another process' turn (move.c)
 		return TICK_NS;
 	bool busy = repair();

@@ -2,7 +2,7 @@
 CFLAGS_allocator = -ftls-model=initial-exec
 
 ALLOCATOR_LIB := api api_advise api_pressure arena capture child conf control control_path direct_io far fork frames front granule guest guest_args heat_file heat_rate hint init migrate mmap_reservation mmap_space mmap_zone move options os \
-	page_code pin place pool policy_hotness policy_random policy_samples policy_static preload_fd preload_futex preload_guest preload_io preload_jemalloc \
+	pace page_code pin place pool policy_hotness policy_random policy_recency policy_samples policy_static preload_fd preload_futex preload_guest preload_io preload_jemalloc \
 	preload_malloc preload_mmap \
 	quota sim_link stats tier_find tier_numa tier_pmem track_hint track_sample uffd worker
 ALLOCATOR_LIB_OBJ := $(ALLOCATOR_LIB:%=$(BUILD)/pic/allocator/%.o)

@@ -123,6 +123,8 @@ bool tm_worker_start(void)
 
 	if (tm.guest)
 		tm_sim_init();
+	if (!strcmp(tm.value[TM_OPT_POLICY_NAME], "recency"))
+		tm_policy = &tm_policy_recency;
 	if (!strcmp(tm.value[TM_OPT_POLICY_NAME], "hotness"))
 		tm_policy = tm_sim ? &tm_policy_samples : &tm_policy_hotness;
 	if (!strcmp(tm.value[TM_OPT_TEST_MIGRATE], "random"))
