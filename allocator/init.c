@@ -177,6 +177,11 @@ static bool listed(void)
 	return false;
 }
 
+bool tm_is_listed(void)
+{
+	return conf;
+}
+
 bool tm_init_heap(void)
 {
 	if (__builtin_expect(heap_state == DONE, 1))

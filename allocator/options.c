@@ -35,6 +35,9 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 	[TM_OPT_RESERVE] = {NULL, "TIERMEM_RESERVE", "SIZE", "64G", TM_OPT_SIZE, "address space per zone"},
 	[TM_OPT_ARENAS] = {NULL, "TIERMEM_ARENAS", "N", "0", TM_OPT_COUNT,
 			   "most sets of jemalloc arenas, at most 64; 0: four per CPU"},
+	[TM_OPT_TRACK] = {"track", "TIERMEM_TRACK", "SOURCE", "auto", TM_OPT_TRACKER,
+			  "what tells which memory is hot: sim (underneath a simulated VM), perf (PEBS, IBS), hint (faults), damon (of NUMA nodes), or "
+			  "auto: the first that works but damon"},
 	[TM_OPT_HINT_RATE] = {"hint-rate", "TIERMEM_HINT_RATE", "N", "200", TM_OPT_COUNT,
 			      "hint faults per second at most; 0: no tracking"},
 	[TM_OPT_BANDWIDTH] = {"bandwidth", "TIERMEM_BANDWIDTH", "SIZE", "64M", TM_OPT_SIZE,
@@ -45,6 +48,8 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 			 "underneath a simulated VM: write samples and tiers of guest RAM over time to FILE, as CSV"},
 	[TM_OPT_TEST_MIGRATE] = {NULL, "TIERMEM_TEST_MIGRATE", "random", "", TM_OPT_TEXT,
 				 "test hook: migrate random granules without pause"},
+	[TM_OPT_TEST_PERF] = {NULL, "TIERMEM_TEST_PERF", "page-faults", "", TM_OPT_TEXT,
+			      "test hook: the tracker perf counts page faults, for which no PMU is needed"},
 };
 
 bool tm_parse_size(const char *text, uint64_t *bytes)
@@ -183,6 +188,11 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 		if (!strcmp(value, "static") || !strcmp(value, "recency") || !strcmp(value, "hotness"))
 			return true;
 		snprintf(why, size, "no policy '%s'; there are static, recency and hotness", value);
+		return false;
+	case TM_OPT_TRACKER:
+		if (!strcmp(value, "auto") || !strcmp(value, "sim") || !strcmp(value, "perf") || !strcmp(value, "hint") || !strcmp(value, "damon"))
+			return true;
+		snprintf(why, size, "cannot track by '%s'; there are auto, sim, perf, hint and damon", value);
 		return false;
 	case TM_OPT_CAPTURE:
 		if (!strcmp(value, "auto") || !strcmp(value, "program") || !strcmp(value, "guest-ram"))

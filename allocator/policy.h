@@ -10,7 +10,7 @@
 
 struct tm_policy {
 	const char *name;
-	bool hints; // wants samples
+	bool hints; // wants a tracker
 	// One sample of the tracker.
 	void (*sample)(const struct tm_hint_result *result);
 	// Migrates what is due, within its bandwidth. Returns in how many ns it wants to be called again at the latest,
@@ -23,7 +23,7 @@ struct tm_policy {
 };
 
 extern const struct tm_policy tm_policy_static, tm_policy_recency, tm_policy_hotness;
-// `hotness` by a sampling unit's samples instead of hint faults.
+// `hotness` by a tracker's counts instead of hint faults.
 extern const struct tm_policy tm_policy_samples;
 // The one in use.
 extern const struct tm_policy *tm_policy;

@@ -1,4 +1,4 @@
-// The policy `hotness` where a sampling unit counts misses (underneath a simulated VM). Heat of a granule: its samples, halved whenever
+// The policy `hotness` where a tracker counts uses: the misses that a sampling unit sees. Heat of a granule: its samples, halved whenever
 // there are AGE for each granule in use. What is expected of it: the rate that is likely with that heat (heat_rate.h). Within the migration
 // bandwidth, every TICK_NS:
 //   fill      free DRAM is filled with the hottest granules of PMEM;
@@ -7,13 +7,16 @@
 //             the second: chance alone moves next to nothing, and once hot and cold are in their places nothing moves.
 // When PMEM suddenly gets considerably more of the misses, the program does something else than before, and most of what was counted is
 // forgotten. A granule that is new counts as average, for want of samples.
-// Without samples it sleeps. Each sample costs the program, so they are rarer while nothing is on PMEM, and when little moves.
+// Without samples it sleeps. Each sample costs the program, so they are rarer while nothing is on PMEM, and when little moves. In real time it
+// takes a hundredth of a CPU at most: it looks at all granules each time, and less often where there are many.
 #include "allocator/core.h"
 #include "allocator/heat_file.h"
 #include "allocator/heat_rate.h"
 #include "allocator/migrate.h"
+#include "allocator/pace.h"
 #include "allocator/policy.h"
-#include "allocator/track_sample.h"
+#include "allocator/sim_link.h"
+#include "allocator/track.h"
 
 #include <math.h>
 
@@ -34,22 +37,48 @@
 #define APART	 0.02
 #define KEPT	 0.25f
 
-static float *heat; // by granule of the zone
+static float *heat; // by granule
 static double mass; // all heat
-static size_t first;
-static uint64_t last_ns;
-static double budget; // bytes
+static unsigned spread = 1;
+static uint64_t due_ns; // no tick before
 static struct tm_heat_fit expected;
-static uint32_t *hot, *cold;	 // candidates: on PMEM, in DRAM; numbers of granules from first on
+static size_t *hot, *cold;	 // candidates: on PMEM, in DRAM
 static uint32_t seen, seen_pmem; // samples of this window
+
+// All granules, in the order of addresses.
+struct walk {
+	enum tm_zone zone;
+	size_t span, g, end;
+};
+
+static bool next(struct walk *w)
+{
+	if (w->end && ++w->g < w->end)
+		return true;
+	do {
+		while (!tm_zone_span(w->zone, w->span++, &w->g, &w->end)) {
+			if (w->zone == TM_MMAP)
+				return false;
+			w->zone++;
+			w->span = 0;
+		}
+	} while (w->g >= w->end);
+	return true;
+}
+
+static struct walk walk(void)
+{
+	return (struct walk){.zone = tm.guest ? TM_MMAP : TM_SMALL};
+}
 
 static void take(size_t g, uint32_t n)
 {
-	heat[g - first] += (float)n;
+	heat[g] += (float)n;
 	mass += n;
 	seen += n;
 	seen_pmem += tm.table[g].state == TM_PMEM ? n : 0;
-	tm_heat_file_take(g, n * tm_samples_spread(0));
+	if (tm.guest)
+		tm_heat_file_take(g, n * spread);
 }
 
 static size_t in_use(void)
@@ -59,11 +88,11 @@ static size_t in_use(void)
 
 static void keep(float part)
 {
-	size_t end = tm_zone_end(TM_MMAP);
-
 	mass *= part;
-	for (size_t g = first; g < end; g++)
-		heat[g - first] *= part;
+	for (struct walk w = walk(); next(&w);) {
+		if (heat[w.g] != 0) // a table that is not touched takes no memory
+			heat[w.g] *= part;
+	}
 }
 
 static void age(void)
@@ -73,13 +102,13 @@ static void age(void)
 }
 
 // Lists movable granules of a state by their bins, the hottest or the coldest first, those of one bin by address. Returns how many.
-static size_t list(uint32_t *out, enum tm_granule_state state, bool hottest)
+static size_t list(size_t *out, enum tm_granule_state state, bool hottest)
 {
-	size_t end = tm_zone_end(TM_MMAP), at[TM_HEAT_BINS] = {0}, n = 0;
+	size_t at[TM_HEAT_BINS] = {0}, n = 0;
 
-	for (size_t g = first; g < end; g++) {
-		if (tm.table[g].state == state && tm_movable(&tm.table[g]))
-			at[tm_heat_bin(heat[g - first])]++;
+	for (struct walk w = walk(); next(&w);) {
+		if (tm.table[w.g].state == state && tm_movable(&tm.table[w.g]))
+			at[tm_heat_bin(heat[w.g])]++;
 	}
 	for (unsigned b = 0; b < TM_HEAT_BINS; b++) {
 		unsigned bin = hottest ? TM_HEAT_BINS - 1 - b : b;
@@ -87,16 +116,18 @@ static size_t list(uint32_t *out, enum tm_granule_state state, bool hottest)
 		at[bin] = n;
 		n += here;
 	}
-	for (size_t g = first; g < end; g++) {
-		if (tm.table[g].state == state && tm_movable(&tm.table[g]))
-			out[at[tm_heat_bin(heat[g - first])]++] = (uint32_t)(g - first);
+	size_t most = n; // it may have changed since
+	for (struct walk w = walk(); next(&w);) {
+		size_t *place = &at[tm_heat_bin(heat[w.g])];
+		if (tm.table[w.g].state == state && tm_movable(&tm.table[w.g]) && *place < most)
+			out[(*place)++] = w.g;
 	}
 	return n;
 }
 
-static float rate(uint32_t i)
+static float rate(size_t g)
 {
-	return expected.rate[tm_heat_bin(heat[i])];
+	return expected.rate[tm_heat_bin(heat[g])];
 }
 
 static bool held(size_t g)
@@ -106,18 +137,17 @@ static bool held(size_t g)
 
 static void fit(void)
 {
-	size_t end = tm_zone_end(TM_MMAP);
 	uint32_t granules[TM_HEAT_BINS] = {0};
 	float average = (float)(mass / (double)in_use());
 
-	for (size_t g = first; g < end; g++) {
-		if (!held(g))
+	for (struct walk w = walk(); next(&w);) {
+		if (!held(w.g))
 			continue;
-		if (heat[g - first] == 0) { // new: what has been seen never comes back to exactly 0
-			heat[g - first] = average;
+		if (heat[w.g] == 0) { // new: what has been seen never comes back to exactly 0
+			heat[w.g] = average;
 			mass += average;
 		}
-		granules[tm_heat_bin(heat[g - first])]++;
+		granules[tm_heat_bin(heat[w.g])]++;
 	}
 	tm_heat_fit(&expected, granules);
 }
@@ -149,8 +179,7 @@ static uint64_t headroom(void)
 
 static bool pay(size_t moved)
 {
-	budget -= (double)(moved << tm.shift);
-	return moved != 0;
+	return tm_pace_pay(moved);
 }
 
 // Fills, leaves headroom and exchanges. Returns how many granules came to DRAM.
@@ -161,17 +190,17 @@ static size_t place(void)
 	fit();
 	notice_change();
 	n_hot = list(hot, TM_PMEM, true);
-	while (i < n_hot && budget > 0 && rate(hot[i]) > LEAST && tm_quota_free() > headroom() &&
-	       pay(tm_promote(first + hot[i], 1)))
+	while (i < n_hot && tm_pace_left() && rate(hot[i]) > LEAST && tm_quota_free() > headroom() &&
+	       pay(tm_promote(hot[i], 1)))
 		i++;
-	if (i == n_hot || budget <= 0 || tm.quota == TM_UNLIMITED)
+	if (i == n_hot || !tm_pace_left() || tm.quota == TM_UNLIMITED)
 		return i;
 	n_cold = list(cold, TM_DRAM, false);
-	while (k < n_cold && budget > 0 && tm_quota_free() < headroom() && pay(tm_demote(first + cold[k], 1)))
+	while (k < n_cold && tm_pace_left() && tm_quota_free() < headroom() && pay(tm_demote(cold[k], 1)))
 		k++;
-	for (; i < n_hot && k < n_cold && budget > 0 && tm_heat_worth(rate(hot[i]), rate(cold[k]));
+	for (; i < n_hot && k < n_cold && tm_pace_left() && tm_heat_worth(rate(hot[i]), rate(cold[k]));
 	     i++, k++) {
-		if (!pay(tm_demote(first + cold[k], 1)) || !pay(tm_promote(first + hot[i], 1)))
+		if (!pay(tm_demote(cold[k], 1)) || !pay(tm_promote(hot[i], 1)))
 			break;
 	}
 	return i;
@@ -188,11 +217,10 @@ static bool calm(size_t came)
 
 static bool prepare(void)
 {
-	size_t n = tm.zone_bytes >> tm.shift;
+	size_t n = tm.bytes >> tm.shift;
 
 	if (heat)
 		return true;
-	first = tm_zone_first(TM_MMAP);
 	hot = tm_os_reserve_table(n * sizeof(*hot));
 	cold = tm_os_reserve_table(n * sizeof(*cold));
 	heat = hot && cold ? tm_os_reserve_table(n * sizeof(*heat)) : NULL;
@@ -202,26 +230,26 @@ static bool prepare(void)
 static uint64_t tick(uint64_t now)
 {
 	static uint64_t last;
-	uint64_t bytes = 0, samples;
+	uint64_t samples, before = tm_sim ? 0 : tm_os_thread_cpu_ns();
 	bool rare;
 
-	if (!tm_migrates() || !tm_samples_start() || !prepare())
-		return TM_FOREVER;
-	tm_parse_size(tm.value[TM_OPT_BANDWIDTH], &bytes);
-	budget += (double)bytes * (double)(now - last_ns) * 1e-9;
-	if (budget > (double)bytes / 4)
-		budget = (double)bytes / 4;
-	last_ns = now;
-	tm_samples_collect(take);
-	samples = tm_samples_total();
+	if (!tm_migrates() || !tm_track() || !prepare() || now < due_ns)
+		return !tm_track() || !heat ? TM_FOREVER : due_ns - now;
+	tm_pace_tick(now);
+	if (!tm.guest)
+		tm_pace_growth(now);
+	tm_track()->collect(take);
+	samples = tm_track_samples();
 	tm_heat_file_write(now, samples == last);
 	if (samples == last)
 		return TM_FOREVER;
 	last = samples;
 	rare = calm(tm.count.total[1] && tm.quota ? place() : 0);
-	tm_samples_spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1);
+	spread = tm_track()->spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1);
 	age();
-	return TICK_NS;
+	uint64_t cost = tm_sim ? 0 : (tm_os_thread_cpu_ns() - before) * 100, wait = cost > TICK_NS ? cost : TICK_NS;
+	due_ns = tm_sim ? 0 : now + wait;
+	return wait;
 }
 
 static void sample(const struct tm_hint_result *unused)
@@ -238,9 +266,9 @@ static float coldness(size_t g)
 {
 	double mean = mass / (double)in_use();
 
-	if (!heat || g < first || !(mean >= 1))
+	if (!heat || !(mean >= 1))
 		return 0;
-	return logf((float)mean + 1) - logf(heat[g - first] + 1);
+	return logf((float)mean + 1) - logf(heat[g] + 1);
 }
 
 const struct tm_policy tm_policy_samples = {.name = "hotness",

@@ -62,6 +62,18 @@ static void show_pool(const json_t *pool)
 	printf(" together, %.1f MiB of PMEM free\n", cli_mib(pool, "pmem_free_bytes"));
 }
 
+// The source of heat, what it costs, and why it is not another.
+static void show_tracking(const json_t *tracking)
+{
+	const char *name;
+	json_t *why;
+
+	printf("tracking: %s, %lld samples of heat, %.1f ms of CPU\n", json_string_value(json_object_get(tracking, "source")),
+	       cli_count(tracking, "samples"), (double)cli_count(tracking, "cpu_ns") / 1e6);
+	json_object_foreach(json_object_get(tracking, "not"), name, why)
+		printf("  not %s: %s\n", name, json_string_value(why));
+}
+
 void cli_show_stats(const json_t *root)
 {
 	static const char *const names[] = {"dram", "pmem"};
@@ -110,7 +122,8 @@ void cli_show_stats(const json_t *root)
 	if (cli_count(change, "over_bytes"))
 		printf(", %.1f MiB over it%s%s", cli_mib(change, "over_bytes"), why ? ": " : "",
 		       why ? why : "");
-	printf("; %lld samples of heat\n", cli_count(json_object_get(root, "tracking"), "samples"));
+	printf("\n");
+	show_tracking(json_object_get(root, "tracking"));
 	show_heat(json_object_get(root, "heat"));
 }
 

@@ -1,8 +1,11 @@
-#include "allocator/track_sample.h"
+#include "allocator/track_sim.h"
 #include "allocator/core.h"
 #include "allocator/guest.h"
 #include "allocator/sim_link.h"
+#include "allocator/track.h"
 #include "sim/sample.h"
+
+#include <stdio.h>
 
 #pragma weak tmsim_sample_start
 
@@ -26,49 +29,58 @@ static void consume(const struct tmsim_sample *sample, void *unused)
 	tm_sim_kick();
 }
 
-bool tm_samples_start(void)
+static bool start(char *why, size_t size)
 {
-	if (hits || !tm_sim || !tmsim_sample_start)
-		return hits != NULL;
 	tm_parse_size(tm.value[TM_OPT_SAMPLE_PERIOD], &period);
+	if (tm_sim && tmsim_sample_start && period)
+		return true;
+	snprintf(why, size, "%s", tm_sim ? "--sample-period is 0" : "not underneath a simulated VM; see docs/tmsim.md");
+	return false;
+}
+
+// Sampling itself begins when somebody looks.
+static bool begun(void)
+{
+	if (hits)
+		return true;
 	first = tm_zone_first(TM_MMAP);
-	hits = period ? tm_os_reserve_table((tm.zone_bytes >> tm.shift) * sizeof(*hits)) : NULL;
+	hits = tm_os_reserve_table((tm.zone_bytes >> tm.shift) * sizeof(*hits));
 	if (hits && tmsim_sample_start((uint32_t)period, consume, NULL))
 		hits = NULL;
 	return hits != NULL;
 }
 
-unsigned tm_samples_spread(unsigned factor)
+static unsigned set_spread(unsigned factor)
 {
-	if (!factor || factor == spread || period * factor > UINT32_C(1) << 31)
+	if (factor == spread || period * factor > UINT32_C(1) << 31 || !begun())
 		return spread;
 	spread = factor;
 	tmsim_sample_start((uint32_t)(period * factor), consume, NULL);
 	return spread;
 }
 
-bool tm_samples_on(void)
-{
-	return hits != NULL;
-}
-
-uint64_t tm_samples_total(void)
+static uint64_t samples(void)
 {
 	return total;
 }
 
-uint64_t tm_samples_latest(void)
+uint64_t tm_track_sim_latest(void)
 {
 	return latest;
 }
 
-void tm_samples_collect(void (*take)(size_t g, uint32_t n))
+static void collect(void (*take)(size_t g, uint32_t n))
 {
 	size_t end = tm_zone_end(TM_MMAP);
 
+	if (!begun())
+		return;
 	for (size_t g = first; g < end; g++) {
 		if (!atomic_load_explicit(&hits[g - first], memory_order_relaxed))
 			continue;
 		take(g, atomic_exchange_explicit(&hits[g - first], 0, memory_order_relaxed));
 	}
 }
+
+const struct tm_tracker tm_tracker_sim = {
+	.name = "sim", .source = "samples", .counts = true, .start = start, .collect = collect, .spread = set_spread, .samples = samples};
