@@ -10,7 +10,6 @@
 #include "allocator/mmap_space.h"
 #include "allocator/move.h"
 #include "allocator/pool.h"
-#include "allocator/track_sample.h"
 #include "allocator/uffd.h"
 #include "allocator/worker.h"
 
@@ -103,7 +102,6 @@ void tm_child_adopt(void)
 	tm.pid = getpid();
 	tm.adopted = true;
 	tm_hint_reset();
-	tm_samples_reset();
 	tm_move_reset();
 	tm_api_pressure_reset();
 	if (tm.uffd_works && tm_uffd_init())

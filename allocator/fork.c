@@ -61,12 +61,12 @@ static void each_run(enum tm_granule_state state, void (*f)(size_t g, size_t n))
 	}
 }
 
-// Calls f for every run, within n granules from g, whose frames follow each other.
+// Calls f for every run, within n granules from g, whose frames are neighbours.
 static void each_frame_run(size_t g, size_t n, void (*f)(size_t g, size_t n, uint32_t frame))
 {
 	for (size_t i = 0, k; i < n; i += k) {
 		uint32_t first = tm.table[g + i].frame;
-		for (k = 1; i + k < n && tm.table[g + i + k].frame == first + k; k++)
+		for (k = 1; i + k < n && tm_pmem_follows(tm.table[g + i + k - 1].frame, tm.table[g + i + k].frame); k++)
 			continue;
 		f(g + i, k, first);
 	}
@@ -185,6 +185,7 @@ static void copy(size_t g, uintptr_t at, size_t size, int prot)
 }
 
 static bool any_parts;
+static uint64_t inodes[TM_PMEM_DEVICES]; // (Not the devices' numbers: some file systems show another one in /proc.)
 
 static void copy_shared(size_t g, size_t n)
 {
@@ -197,20 +198,21 @@ static void copy_shared(size_t g, size_t n)
 }
 
 // Of granules that the program has treated in parts only the kernel knows which pages are frames still, and with which protection: of a mapping
-// of the device, from an offset on, the pages that are.
-static void copy_parts(uintptr_t start, uintptr_t end, uint64_t offset, int prot)
+// of a file, from an offset on, the pages that are.
+static void copy_parts(uintptr_t start, uintptr_t end, uint64_t inode, uint64_t offset, int prot)
 {
 	for (uintptr_t at = start, to; at < end; at = to) {
 		size_t g = tm_index(at);
-		uint64_t in_frame = at & (tm.granule - 1), expected = tm_pmem.start + in_frame;
+		uint64_t in_frame = at & (tm.granule - 1);
+		uint32_t frame = tm.table[g].frame;
 		to = (uintptr_t)tm_address(g + 1) < end ? (uintptr_t)tm_address(g + 1) : end;
 		if (tm.table[g].state == TM_PMEM && tm_noted(g, TM_NOTE_PART) &&
-		    offset + (at - start) == expected + ((uint64_t)tm.table[g].frame << tm.shift))
+		    inode == inodes[tm_pmem_device(frame)] && offset + (at - start) == tm_pmem_offset(frame) + in_frame)
 			copy(g, at, to - at, prot);
 	}
 }
 
-// Calls it for every mapping of the device within the zones. (Not by the device's number: some file systems show another one there.)
+// Calls it for every mapping of a file within the zones.
 static void copy_all_parts(void)
 {
 	static char text[1 << 14];
@@ -219,8 +221,11 @@ static void copy_all_parts(void)
 	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 || fstat(tm_pmem.fd, &st))
-		tm_die("fork: /proc/self/maps: %s", strerror(errno)); // or parent and child would share memory
+	for (unsigned i = 0; i < tm_pmem.devices; i++) {
+		if (fd < 0 || fstat(tm_pmem.device[i].fd, &st))
+			tm_die("fork: /proc/self/maps: %s", strerror(errno)); // or parent and child would share memory
+		inodes[i] = st.st_ino;
+	}
 	while ((n = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
 		char *line = text, *end;
 		text[kept += (size_t)n] = 0;
@@ -228,8 +233,8 @@ static void copy_all_parts(void)
 			unsigned long long from, to, offset, inode;
 			char access[5];
 			if (sscanf(line, "%llx-%llx %4s %llx %*x:%*x %llu", &from, &to, access, &offset, &inode) == 5 &&
-			    inode == st.st_ino && access[3] == 's' && tm_ours(from))
-				copy_parts(from, to, offset,
+			    access[3] == 's' && tm_ours(from))
+				copy_parts(from, to, inode, offset,
 					   (access[0] == 'r' ? PROT_READ : 0) | (access[1] == 'w' ? PROT_WRITE : 0));
 		}
 		kept = strlen(line);

@@ -5,9 +5,17 @@
 
 static uint32_t hand;
 
+// At most as many as are neighbours on a device.
+static uint32_t limit(uint32_t first, uint32_t n)
+{
+	uint64_t most = tm_pmem_neighbours(first);
+
+	return n < most ? n : (uint32_t)most;
+}
+
 static uint32_t take_at(uint32_t first, uint32_t n, uint32_t *got)
 {
-	*got = tm_pool_take(first, n);
+	*got = tm_pool_take(first, limit(first, n));
 	hand = first + *got < tm_pool_frames() ? first + *got : 0;
 	return *got ? first : TM_NO_FRAME;
 }
@@ -22,11 +30,12 @@ uint32_t tm_frames_take(uint32_t want, uint32_t near, uint32_t *got)
 		return TM_NO_FRAME;
 	if (near < tm_pool_frames() && tm_pool_run(near, 1) && take_at(near, want, got) != TM_NO_FRAME)
 		return near;
+	want = limit(0, want); // no device has more in a row
 	// A run of the whole length if one is found soon, else the longest seen.
 	for (uint32_t half = 0; half < 2; half++) {
 		uint32_t f = half ? 0 : hand, to = half ? hand : tm_pool_frames();
 		while ((f = tm_pool_find(f, to)) < to) {
-			uint32_t n = tm_pool_run(f, want);
+			uint32_t n = tm_pool_run(f, limit(f, want));
 			if (n > best_n) {
 				best = f;
 				best_n = n;

@@ -188,7 +188,7 @@ static int boundary(size_t g)
 	bool pa = tm_frame_mapped(a), pb = tm_frame_mapped(b);
 
 	if (pa && pb)
-		return !tm_pmem_anonymous() && a->frame + 1 != b->frame;
+		return !tm_pmem_anonymous() && !tm_pmem_follows(a->frame, b->frame);
 	return pa != pb || (!pb && b->flags & TM_START);
 }
 

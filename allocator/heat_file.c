@@ -1,7 +1,7 @@
 #include "allocator/heat_file.h"
 #include "allocator/core.h"
 #include "allocator/guest.h"
-#include "allocator/track_sample.h"
+#include "allocator/track_sim.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +64,7 @@ void tm_heat_file_write(uint64_t now, bool idle)
 		return;
 	next_ns = now + PERIOD_NS;
 	pending = 0;
-	time = tm_samples_latest() > time ? tm_samples_latest() : time + 1;
+	time = tm_track_sim_latest() > time ? tm_track_sim_latest() : time + 1;
 	memset(tiers, 0, sizeof(tiers));
 	for (size_t g = tm_zone_first(TM_MMAP); g < end; g++) {
 		uint64_t offset = tm_guest_offset((uintptr_t)tm_address(g));

@@ -37,7 +37,7 @@
 __attribute__((used)) static const char version[] = TIERMEM_MARK TIERMEM_VERSION;
 static enum { START, RUNNING, DONE } heap_state;
 static struct tm_conf *conf; // NULL: `tiermem run` has put all of it into the environment
-static char values[4096];    // copies of option values: the environment may change under us
+static char values[8192];    // copies of option values: the environment may change under us
 
 // The environment as the kernel has it, for calls before libc has set environ.
 static char early_env[32768];
@@ -100,7 +100,7 @@ static uint64_t number(enum tm_option_id id)
 
 static bool drop_pmem(const char *why)
 {
-	tm_os_close(tm_pmem.fd);
+	tm_pmem_close(&tm_pmem);
 	return give_up("", why);
 }
 
@@ -132,7 +132,8 @@ static bool set_up(void)
 		return give_up("", "cannot reserve address space; lift the limit (ulimit -v unlimited)");
 	if (!tm_pmem_open(tm.value[TM_OPT_PMEM_PATH], tm.granule, &tm_pmem, why, sizeof(why)))
 		return give_up("", why);
-	tm_pmem.fd = tm_os_high_fd(tm_pmem.fd);
+	for (unsigned i = 0; i < tm_pmem.devices; i++)
+		tm_pmem.device[i].fd = tm_os_high_fd(tm_pmem.device[i].fd);
 	if (!tm_pool_join(&tm_pmem, tm.granule, why, sizeof(why)))
 		return drop_pmem(why);
 	// memfd needs no libpmem2 and no malloc: the alias is there from the start.
@@ -175,6 +176,11 @@ static bool listed(void)
 		return true;
 	tm_os_munmap(conf, sizeof(*conf));
 	return false;
+}
+
+bool tm_is_listed(void)
+{
+	return conf;
 }
 
 bool tm_init_heap(void)
@@ -222,7 +228,7 @@ static __attribute__((constructor)) void start(void)
 		return;
 	if (tm.heap)
 		tm_arenas_private(true);
-	if (!tm_pmem.alias && !tm_pmem_alias(why, sizeof(why)))
+	if (!tm_pmem_aliased() && !tm_pmem_alias(why, sizeof(why)))
 		tm_die("%s", why);
 	if (!tm_uffd_init()) {
 		const char *what = tm.guest	  ? "guest RAM cannot be managed"

@@ -250,7 +250,7 @@ static bool from_frames(size_t g, size_t n)
 	bool ok = tm_detach(g, n);
 	for (size_t i = 0, k; ok && i < n; i += k) {
 		uint32_t first = tm.table[g + i].frame;
-		for (k = 1; i + k < n && tm.table[g + i + k].frame == first + k; k++)
+		for (k = 1; i + k < n && tm_pmem_follows(tm.table[g + i + k - 1].frame, tm.table[g + i + k].frame); k++)
 			continue;
 		// Out of memory is the only failure; there is no way back once somebody may have written.
 		while (tm_os_uffd_copy(tm.uffd_remap, at + (i << tm.shift), tm_pmem_address(first),

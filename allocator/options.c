@@ -11,13 +11,13 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 			 "DRAM the program may hold; 0: all of it on PMEM"},
 	[TM_OPT_POOL_DRAM] = {"pool-dram", "TIERMEM_POOL_DRAM", "SIZE", "unlimited", TM_OPT_SIZE,
 			      "DRAM that all programs on the same PMEM may hold together"},
-	[TM_OPT_PMEM_PATH] = {"pmem", "TIERMEM_PMEM", "PATH", "memfd:", TM_OPT_PMEM,
-			      "devdax device, file on fsdax, numa:NODE[,NODE...][:SIZE], memfd:[SIZE] (no device), or auto: the first of "
-			      "devdax, nodes without CPUs and memfd that is there"},
+	[TM_OPT_PMEM_PATH] = {"pmem", "TIERMEM_PMEM", "PATH[,PATH...]", "memfd:", TM_OPT_PMEM,
+			      "devdax device or file on fsdax, or several, with commas: interleaved; numa:NODE[,NODE...][:SIZE], memfd:[SIZE] (no "
+			      "device), or auto: the first of devdax, nodes without CPUs and memfd that is there"},
 	[TM_OPT_GRANULE] = {"granule", "TIERMEM_GRANULE", "SIZE", "64K", TM_OPT_POWER2,
 			    "unit that migrates: a power of two, 4K to 4M"},
 	[TM_OPT_POLICY_NAME] = {"policy", "TIERMEM_POLICY", "NAME", "hotness", TM_OPT_POLICY,
-				"static (placement only), hotness, or oracle (for experiments: what a free sampling unit could tell)"},
+				"static (placement only), recency (what was touched lately), hotness, or oracle (for experiments: what a free sampling unit could tell)"},
 	[TM_OPT_CAPTURE_WHAT] = {"capture", "TIERMEM_CAPTURE", "WHAT", "auto", TM_OPT_CAPTURE,
 				 "program (all its memory), guest-ram (of a QEMU), or auto"},
 	[TM_OPT_IO_URING] = {"io-uring", "TIERMEM_IO_URING", "allow|deny", "allow", TM_OPT_ALLOW,
@@ -35,18 +35,21 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 	[TM_OPT_RESERVE] = {NULL, "TIERMEM_RESERVE", "SIZE", "64G", TM_OPT_SIZE, "address space per zone"},
 	[TM_OPT_ARENAS] = {NULL, "TIERMEM_ARENAS", "N", "0", TM_OPT_COUNT,
 			   "most sets of jemalloc arenas, at most 64; 0: four per CPU"},
-	[TM_OPT_TRACK] = {"track", "TIERMEM_TRACK", "auto|hints|samples", "auto", TM_OPT_TRACKER,
-			  "how heat is found: hint faults, a sampling unit, or (auto) the unit where there is one"},
+	[TM_OPT_TRACK] = {"track", "TIERMEM_TRACK", "SOURCE", "auto", TM_OPT_TRACKER,
+			  "what tells which memory is hot: sim (underneath a simulated VM), unit (in one), perf (PEBS, IBS), hint (faults), damon (of NUMA nodes), or "
+			  "auto: the first that works but damon"},
 	[TM_OPT_HINT_RATE] = {"hint-rate", "TIERMEM_HINT_RATE", "N", "200", TM_OPT_COUNT,
 			      "hint faults per second at most; 0: no tracking"},
 	[TM_OPT_BANDWIDTH] = {"bandwidth", "TIERMEM_BANDWIDTH", "SIZE", "64M", TM_OPT_SIZE,
 			      "bytes per second that migration may move"},
 	[TM_OPT_SAMPLE_PERIOD] = {"sample-period", "TIERMEM_SAMPLE_PERIOD", "N", "401", TM_OPT_COUNT,
-				  "with a sampling unit: one sample for N misses of the last-level cache; 0: none"},
+				  "trackers sim and unit: one sample for N misses of the last-level cache; 0: none"},
 	[TM_OPT_HEAT] = {"heat", "TIERMEM_HEAT", "FILE", "", TM_OPT_TEXT,
 			 "underneath a simulated VM: write samples and tiers of guest RAM over time to FILE, as CSV"},
 	[TM_OPT_TEST_MIGRATE] = {NULL, "TIERMEM_TEST_MIGRATE", "random", "", TM_OPT_TEXT,
 				 "test hook: migrate random granules without pause"},
+	[TM_OPT_TEST_PERF] = {NULL, "TIERMEM_TEST_PERF", "page-faults", "", TM_OPT_TEXT,
+			      "test hook: the tracker perf counts page faults, for which no PMU is needed"},
 };
 
 bool tm_parse_size(const char *text, uint64_t *bytes)
@@ -117,9 +120,46 @@ bool tm_option_path(const char *path, int pid, char *out, size_t size)
 	return at;
 }
 
-bool tm_option_check(const struct tm_option *option, const char *value, char *why, size_t size)
+// One of the devices in a value of --pmem.
+static bool check_device(const char *value, char *why, size_t size)
+{
+	uint64_t bytes;
+
+	if (!*value)
+		snprintf(why, size, "a path is missing");
+	else if (!strcmp(value, "auto") || !strncmp(value, "numa:", 5))
+		snprintf(why, size, "'%s' cannot be one of several; name devices or files", value);
+	else if (!strncmp(value, "memfd:", 6) && value[6] && (!tm_parse_size(value + 6, &bytes) || !bytes || bytes == TM_UNLIMITED))
+		snprintf(why, size, "'%s' is not a size; write for example memfd:2G", value + 6);
+	else
+		return true;
+	return false;
+}
+
+static bool check_pmem(const char *value, char *why, size_t size)
 {
 	uint64_t bytes, nodes;
+	char name[4096];
+
+	if (!strcmp(value, "auto") || tm_parse_nodes(value, &nodes, &bytes))
+		return true;
+	if (!strncmp(value, "numa:", 5)) {
+		snprintf(why, size, "'%s' names no NUMA nodes (0 to %d); write for example numa:1 or numa:1,2:64G", value,
+			 TM_NUMA_NODES - 1);
+		return false;
+	}
+	for (;; value += strcspn(value, ",") + 1) {
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(value, ","), value);
+		if (!check_device(name, why, size))
+			return false;
+		if (!value[strcspn(value, ",")])
+			return true;
+	}
+}
+
+bool tm_option_check(const struct tm_option *option, const char *value, char *why, size_t size)
+{
+	uint64_t bytes;
 	char *end;
 
 	switch (option->kind) {
@@ -143,25 +183,16 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 		snprintf(why, size, "'%s' is not a number from 0 to 1000000", value);
 		return false;
 	case TM_OPT_PMEM:
-		if (!strncmp(value, "memfd:", 6) && value[6]) {
-			if (tm_parse_size(value + 6, &bytes) && bytes && bytes != TM_UNLIMITED)
-				return true;
-			snprintf(why, size, "'%s' is not a size; write for example memfd:2G", value + 6);
-			return false;
-		}
-		if (!strncmp(value, "numa:", 5) && !tm_parse_nodes(value, &nodes, &bytes)) {
-			snprintf(why, size, "'%s' names no NUMA nodes (0 to %d); write for example numa:1 or numa:1,2:64G", value,
-				 TM_NUMA_NODES - 1);
-			return false;
-		}
-		if (*value)
-			return true;
-		snprintf(why, size, "a path is missing");
-		return false;
+		return check_pmem(value, why, size);
 	case TM_OPT_POLICY:
-		if (!strcmp(value, "static") || !strcmp(value, "hotness") || !strcmp(value, "oracle"))
+		if (!strcmp(value, "static") || !strcmp(value, "recency") || !strcmp(value, "hotness") || !strcmp(value, "oracle"))
 			return true;
-		snprintf(why, size, "no policy '%s'; there are static, hotness and oracle", value);
+		snprintf(why, size, "no policy '%s'; there are static, recency, hotness and oracle", value);
+		return false;
+	case TM_OPT_TRACKER:
+		if (!strcmp(value, "auto") || !strcmp(value, "sim") || !strcmp(value, "unit") || !strcmp(value, "perf") || !strcmp(value, "hint") || !strcmp(value, "damon"))
+			return true;
+		snprintf(why, size, "cannot track by '%s'; there are auto, sim, unit, perf, hint and damon", value);
 		return false;
 	case TM_OPT_CAPTURE:
 		if (!strcmp(value, "auto") || !strcmp(value, "program") || !strcmp(value, "guest-ram"))
@@ -172,11 +203,6 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 		if (!strcmp(value, "allow") || !strcmp(value, "deny"))
 			return true;
 		snprintf(why, size, "'%s' is neither allow nor deny", value);
-		return false;
-	case TM_OPT_TRACKER:
-		if (!strcmp(value, "auto") || !strcmp(value, "hints") || !strcmp(value, "samples"))
-			return true;
-		snprintf(why, size, "no tracker '%s'; there are auto, hints and samples", value);
 		return false;
 	case TM_OPT_TEXT:
 		return true;

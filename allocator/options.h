@@ -9,7 +9,7 @@
 // A DRAM quota of this many bytes means no limit.
 #define TM_UNLIMITED UINT64_MAX
 
-enum tm_option_kind { TM_OPT_SIZE, TM_OPT_POWER2, TM_OPT_COUNT, TM_OPT_TEXT, TM_OPT_PMEM, TM_OPT_POLICY, TM_OPT_CAPTURE, TM_OPT_ALLOW, TM_OPT_TRACKER };
+enum tm_option_kind { TM_OPT_SIZE, TM_OPT_POWER2, TM_OPT_COUNT, TM_OPT_TEXT, TM_OPT_PMEM, TM_OPT_POLICY, TM_OPT_TRACKER, TM_OPT_CAPTURE, TM_OPT_ALLOW };
 
 // The ids are the order of tm_options[].
 enum tm_option_id {
@@ -33,6 +33,7 @@ enum tm_option_id {
 	TM_OPT_SAMPLE_PERIOD,
 	TM_OPT_HEAT,
 	TM_OPT_TEST_MIGRATE,
+	TM_OPT_TEST_PERF,
 	TM_OPTIONS
 };
 

@@ -88,7 +88,7 @@ static void release(uintptr_t addr, uintptr_t end)
 			uintptr_t from = (uintptr_t)tm_address(g) > addr ? (uintptr_t)tm_address(g) : addr;
 			if (t->state == TM_DRAM || t->state == TM_INHERITED || tm_pmem_anonymous())
 				tm_os_madvise((void *)from, (size_t)pages * TM_PAGE, MADV_DONTNEED);
-			else if (t->state == TM_PMEM && tm_pmem.alias)
+			else if (t->state == TM_PMEM && tm_pmem_aliased())
 				memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0,
 				       (size_t)pages * TM_PAGE);
 			t->live = (uint16_t)(t->live - pages);
@@ -170,7 +170,7 @@ bool tm_decommit(uintptr_t addr, size_t size)
 			g = tm_index(addr) - 1; // others may be on their way by now
 			continue;
 		}
-		if ((state != TM_DRAM && state != TM_PMEM && state != TM_INHERITED) || (state == TM_PMEM && !tm_pmem.alias && !tm_pmem_anonymous())) {
+		if ((state != TM_DRAM && state != TM_PMEM && state != TM_INHERITED) || (state == TM_PMEM && !tm_pmem_aliased() && !tm_pmem_anonymous())) {
 			tm_unlock();
 			return false;
 		}

@@ -10,7 +10,7 @@
 
 struct tm_policy {
 	const char *name;
-	bool hints; // wants samples
+	bool hints; // wants a tracker
 	// One sample of the tracker.
 	void (*sample)(const struct tm_hint_result *result);
 	// Migrates what is due, within its bandwidth. Returns in how many ns it wants to be called again at the latest,
@@ -22,8 +22,8 @@ struct tm_policy {
 	float (*cold)(size_t g);
 };
 
-extern const struct tm_policy tm_policy_static, tm_policy_hotness;
-// `hotness` by a sampling unit's samples instead of hint faults, and `oracle`, which has nothing else.
+extern const struct tm_policy tm_policy_static, tm_policy_recency, tm_policy_hotness;
+// `hotness` by a tracker's counts instead of hint faults, and `oracle`, which has nothing else.
 extern const struct tm_policy tm_policy_samples, tm_policy_oracle;
 // The one in use.
 extern const struct tm_policy *tm_policy;

@@ -13,6 +13,7 @@
 #include "allocator/core.h"
 #include "allocator/migrate.h"
 #include "allocator/note.h"
+#include "allocator/pace.h"
 #include "allocator/policy_room.h"
 
 #include <math.h>
@@ -36,8 +37,6 @@ static size_t known[KNOWN], known_n; // those with samples
 static double level, mean, square;   // ln(delay): recent mean; of deviations: mean and mean square
 static unsigned level_n, total_n;
 static unsigned fruitless; // samples since the last exchange
-static uint64_t last_ns;
-static double budget; // bytes
 static size_t hand;
 static size_t mmap_hand;
 
@@ -119,9 +118,7 @@ static size_t make_room(size_t n)
 		g = tm_room_scan(TM_BULK, TM_DRAM, &hand);
 	if (g == SIZE_MAX)
 		g = tm_room_scan(TM_MMAP, TM_DRAM, &mmap_hand);
-	size_t moved = g == SIZE_MAX ? 0 : tm_demote(g, n);
-	budget -= (double)(moved << tm.shift);
-	return moved;
+	return g == SIZE_MAX ? 0 : tm_pace_pay(tm_demote(g, n));
 }
 
 // The same for memory that has been allocated since, not for what is hotter.
@@ -137,9 +134,7 @@ static size_t spill(size_t n)
 
 static size_t bring(size_t g, size_t n)
 {
-	size_t moved = tm_promote(g, n);
-	budget -= (double)(moved << tm.shift);
-	return moved;
+	return tm_pace_pay(tm_promote(g, n));
 }
 
 static bool headroom(void)
@@ -147,7 +142,7 @@ static bool headroom(void)
 	uint64_t slack = tm_quota_slack();
 	bool any = false;
 
-	while (budget > 0 && tm_quota_free() < slack) {
+	while (tm_pace_left() && tm_quota_free() < slack) {
 		if (!spill((size_t)(slack - tm_quota_free())))
 			break;
 		any = true;
@@ -160,7 +155,7 @@ static bool fill(void)
 	uint64_t slack = tm_quota_slack();
 	bool any = false;
 
-	while (budget > 0 && tm_quota_free() > slack + 1) {
+	while (tm_pace_left() && tm_quota_free() > slack + 1) {
 		size_t g = SIZE_MAX, n = (size_t)(tm_quota_free() - slack - 1);
 		if (!known_n || extreme(TM_PMEM, 1, &g) == SIZE_MAX)
 			g = tm_room_scan(TM_BULK, TM_PMEM, &hand);
@@ -178,7 +173,7 @@ static bool exchange(void)
 	size_t hot_g, cold_g;
 	bool any = false;
 
-	while (budget > 0 && known_n && uneven()) {
+	while (tm_pace_left() && known_n && uneven()) {
 		size_t hot = extreme(TM_PMEM, 1, &hot_g), cold = extreme(TM_DRAM, -1, &cold_g);
 		if (hot == SIZE_MAX || cold == SIZE_MAX)
 			break;
@@ -208,19 +203,11 @@ static uint64_t tick(uint64_t now)
 
 	if (!tm_migrates() || !tm.quota || !tm.count.total[1])
 		return TM_FOREVER;
-	double rate = 64 << 20;
-	uint64_t bytes;
-	if (tm_parse_size(tm.value[TM_OPT_BANDWIDTH], &bytes))
-		rate = (double)bytes;
-	budget += rate * (double)(now - last_ns) * 1e-9;
-	if (budget > rate / 4)
-		budget = rate / 4;
-	last_ns = now;
-	tm_room_watch(now);
-
+	tm_pace_tick(now);
+	tm_pace_growth(now);
 	if (tm_quota_asked()) // another process' turn (move.c)
 		return TICK_NS;
-	bool busy = tm_room_repair(&budget, spill);
+	bool busy = tm_room_repair(spill);
 	busy |= tm.grown_up || unlimited ? fill() : headroom();
 	if (!unlimited)
 		busy |= exchange();

@@ -1,24 +1,9 @@
 #include "allocator/policy_room.h"
 #include "allocator/migrate.h"
 #include "allocator/note.h"
+#include "allocator/pace.h"
 
-#define GROWTH_NS UINT64_C(400000000) // without growth for so long: values may use what was kept for the small zone
-
-static uint64_t growth_ns, high_water; // granules: the most that were in use lately
 static size_t repair_hand[TM_ZONES];
-
-void tm_room_watch(uint64_t now)
-{
-	uint64_t used = tm.count.total[0] + tm.count.total[1];
-
-	if (used > high_water + 32) { // connections come and go: that is not growth
-		growth_ns = now;
-		high_water = used;
-	}
-	tm.grown_up = now - growth_ns > GROWTH_NS;
-	if (tm.grown_up && used < high_water) // what it has freed for long, and takes again, is growth
-		high_water = used;
-}
 
 size_t tm_room_scan(enum tm_zone zone, enum tm_granule_state state, size_t *at)
 {
@@ -39,23 +24,21 @@ size_t tm_room_scan(enum tm_zone zone, enum tm_granule_state state, size_t *at)
 	return state == TM_DRAM ? advised : SIZE_MAX;
 }
 
-static size_t bring(size_t g, double *budget)
+static size_t bring(size_t g)
 {
-	size_t moved = tm_promote(g, tm_migrate_run());
-	*budget -= (double)(moved << tm.shift);
-	return moved;
+	return tm_pace_pay(tm_promote(g, tm_migrate_run()));
 }
 
-bool tm_room_repair(double *budget, size_t (*make_room)(size_t n))
+bool tm_room_repair(size_t (*make_room)(size_t n))
 {
 	bool any = false;
 
 	for (int z = TM_SMALL; z <= TM_BUFFER; z++) {
-		while (tm.count.granules[1][z] && *budget > 0) {
+		while (tm.count.granules[1][z] && tm_pace_left()) {
 			size_t g = tm_room_scan((enum tm_zone)z, TM_PMEM, &repair_hand[z]);
 			if (g == SIZE_MAX)
 				break;
-			if (!bring(g, budget) && (!make_room(tm_migrate_run()) || !bring(g, budget)))
+			if (!bring(g) && (!make_room(tm_migrate_run()) || !bring(g)))
 				return any;
 			any = true;
 		}

@@ -17,9 +17,11 @@
 #include "allocator/heat_rate.h"
 #include "allocator/migrate.h"
 #include "allocator/move.h"
+#include "allocator/pace.h"
 #include "allocator/policy.h"
 #include "allocator/policy_room.h"
-#include "allocator/track_sample.h"
+#include "allocator/sim_link.h"
+#include "allocator/track.h"
 
 #include <math.h>
 
@@ -52,8 +54,8 @@ static bool grouped; // that counts
 static bool oracle;
 static double mass; // all heat
 static size_t first;
-static uint64_t last_ns, look_ns; // look: how long finding what should move took, this time
-static double budget; // bytes
+static unsigned spread = 1;
+static uint64_t look_ns; // look: how long finding what should move took, this time
 static struct tm_heat_fit expected;
 static struct list {
 	size_t *g, n, most;
@@ -94,7 +96,7 @@ static void take(size_t g, uint32_t n)
 	seen += n;
 	seen_pmem += tm.table[g].state == TM_PMEM ? n : 0;
 	if (tm.guest)
-		tm_heat_file_take(g, n * tm_samples_spread(0));
+		tm_heat_file_take(g, n * spread);
 }
 
 static size_t in_use(void)
@@ -274,10 +276,15 @@ static uint64_t headroom(void)
 	return tm_quota_slack() + tm.quota / HEADROOM;
 }
 
+// Whether anything may move now.
+static bool left(void)
+{
+	return oracle || tm_pace_left();
+}
+
 static bool pay(size_t moved)
 {
-	budget -= (double)(moved << tm.shift);
-	return moved != 0;
+	return tm_pace_pay(moved);
 }
 
 // How many granules of the list follow each other in memory from the i-th on, and have its heat; at most most.
@@ -327,21 +334,21 @@ static size_t place(void)
 	size_t i = 0, k = 0, n;
 
 	look();
-	while (i < hot.n && budget > 0 && rate(hot.g[i]) > LEAST && tm_quota_free() > headroom()) {
+	while (i < hot.n && left() && rate(hot.g[i]) > LEAST && tm_quota_free() > headroom()) {
 		n = tm_promote(hot.g[i], run(&hot, i, (size_t)(tm_quota_free() - headroom())));
 		if (!pay(n))
 			break;
 		i += n;
 	}
-	if (i == hot.n || budget <= 0 || tm.quota == TM_UNLIMITED)
+	if (i == hot.n || !left() || tm.quota == TM_UNLIMITED)
 		return i;
-	while (k < cold.n && budget > 0 && tm_quota_free() < headroom()) {
+	while (k < cold.n && left() && tm_quota_free() < headroom()) {
 		n = tm_demote(cold.g[k], run(&cold, k, (size_t)(headroom() - tm_quota_free())));
 		if (!pay(n))
 			break;
 		k += n;
 	}
-	while (i < hot.n && budget > 0) {
+	while (i < hot.n && left()) {
 		n = make_place(&k, run(&hot, i, SIZE_MAX), rate(hot.g[i]));
 		n = n ? tm_promote(hot.g[i], n) : 0;
 		if (!pay(n))
@@ -360,7 +367,6 @@ static void place_by_trace(void)
 	if (quota.changes == placed || !tm.count.total[1] || !tm.quota)
 		return;
 	placed = quota.changes;
-	budget = (double)(tm.bytes >> 1);
 	place();
 	keep(0);
 }
@@ -401,27 +407,23 @@ static size_t make_room(size_t n)
 static uint64_t tick(uint64_t now)
 {
 	static uint64_t last, rest = REST_NS, due;
-	uint64_t bytes = 0, samples;
+	uint64_t samples;
 	bool rare;
 
-	if (!tm_migrates() || !tm_samples_start() || !prepare())
+	if (!tm_migrates() || !tm_track() || !prepare())
 		return TM_FOREVER;
-	tm_parse_size(tm.value[TM_OPT_BANDWIDTH], &bytes);
-	budget += (double)bytes * (double)(now - last_ns) * 1e-9;
-	if (budget > (double)bytes / 4)
-		budget = (double)bytes / 4;
-	last_ns = now;
-	tm_samples_collect(take);
-	samples = tm_samples_total();
+	tm_pace_tick(now);
+	tm_track()->collect(take);
+	samples = tm_track_samples();
 	if (tm.guest)
 		tm_heat_file_write(now, samples == last);
 	else
-		tm_room_watch(now);
+		tm_pace_growth(now);
 	if (!tm.guest && tm.count.total[1] && tm.quota)
-		tm_room_repair(&budget, make_room);
+		tm_room_repair(make_room);
 	if (samples == last) {
 		rest = rest < LONG_NS ? rest * 2 : LONG_NS;
-		return tm_samples_source()->wakes ? TM_FOREVER : rest;
+		return tm_sim ? TM_FOREVER : rest; // the simulator wakes the worker
 	}
 	last = samples;
 	rest = REST_NS;
@@ -430,7 +432,7 @@ static uint64_t tick(uint64_t now)
 	look_ns = 0;
 	if (!oracle) {
 		rare = calm(tm.count.total[1] && tm.quota ? place() : 0);
-		tm_samples_spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1);
+		spread = tm_track()->spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1);
 		age();
 	} else {
 		place_by_trace();
@@ -473,7 +475,7 @@ const struct tm_policy tm_policy_samples = {.name = "hotness",
 					    .curious = curious,
 					    .cold = coldness};
 const struct tm_policy tm_policy_oracle = {.name = "oracle",
-					   .hints = false,
+					   .hints = true,
 					   .sample = sample,
 					   .tick = tick_oracle,
 					   .curious = curious,

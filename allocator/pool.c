@@ -12,15 +12,25 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MAGIC	   UINT64_C(0x316c6f6f706d7401) // another layout: another number
+#define MAGIC	   UINT64_C(0x316c6f6f706d7402) // another layout: another number
 #define LOCKS	   ((off_t)1 << 61)		// where the locks of slots are, behind all contents
 #define PATIENCE   2000				// ms, for who is just beginning a ledger
 #define RECLAIM_NS UINT64_C(1000000000)
 #define WANT_NS	   UINT64_C(1000000000)
+// Stripes: so long at least, but a device has so many; and all have at most so many together.
+#define STRIPE	     ((uint64_t)2 << 20)
+#define STRIPES_EACH 16
+#define STRIPES_ALL  8192
+
+// At the beginning of each device.
+struct head {
+	_Atomic uint64_t magic; // written last
+	uint64_t set;		// which devices they are, in one number; 0: only this one
+	uint32_t granule, frames, devices, index;
+};
 
 static struct ledger {
-	_Atomic uint64_t magic; // written last
-	uint32_t granule, frames;
+	struct head head;
 	_Atomic uint32_t owners; // slots ever used: who looks at all need not look further
 	uint32_t unused;
 	struct slot {
@@ -59,7 +69,7 @@ static bool lock_slot(unsigned i, int command, short type)
 {
 	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = LOCKS + (off_t)i, .l_len = 1};
 
-	if (fcntl(tm_pmem.fd, command, &l))
+	if (fcntl(tm_pmem.device[0].fd, command, &l))
 		return false;
 	return command == F_OFD_SETLK || l.l_type == F_UNLCK;
 }
@@ -84,11 +94,15 @@ static bool reclaim(unsigned i)
 	if (!pid || !is_dead(i) || !lock_slot(i, F_OFD_SETLK, F_WRLCK))
 		return false;
 	bool mine = ledger->slot[i].pid == pid; // or somebody has been here
-	while (mine && frame < ledger->frames && (at = memchr(owner + frame, (int)i, ledger->frames - frame))) {
+	while (mine && frame < ledger->head.frames && (at = memchr(owner + frame, (int)i, ledger->head.frames - frame))) {
 		uint32_t first = frame = (uint32_t)(at - owner);
-		while (frame < ledger->frames && ledger->owner[frame] == i)
+		while (frame < ledger->head.frames && ledger->owner[frame] == i)
 			frame++;
-		tm_pmem_discard(first, frame - first);
+		for (uint32_t f = first, n; f < frame; f += n) {
+			uint64_t most = tm_pmem_neighbours(f);
+			n = frame - f < most ? frame - f : (uint32_t)most;
+			tm_pmem_discard(f, n);
+		}
 		for (uint32_t f = first; f < frame; f++)
 			ledger->owner[f] = 0;
 	}
@@ -144,62 +158,119 @@ static bool take_slot(void)
 	return false;
 }
 
-static void begin(size_t granule, uint32_t frames)
+static void begin(struct head *h, const struct head *as, size_t size)
 {
-	ledger->magic = 0;
-	memset((char *)ledger + sizeof(ledger->magic), 0, sizeof(*ledger) + frames - sizeof(ledger->magic));
-	ledger->granule = (uint32_t)granule;
-	ledger->frames = frames;
-	ledger->magic = MAGIC;
+	h->magic = 0;
+	memset((char *)h + sizeof(h->magic), 0, size - sizeof(h->magic));
+	h->set = as->set;
+	h->granule = as->granule;
+	h->frames = as->frames;
+	h->devices = as->devices;
+	h->index = as->index;
+	h->magic = MAGIC;
 }
 
-// Nobody else has the device: a new ledger. Otherwise the one that is there; who makes it holds the lock until it is complete.
-static bool share(const struct tm_pmem *pmem, size_t granule, uint32_t frames)
+// Nobody else has the device: it begins anew. Otherwise what is there counts; who makes it holds the lock until it is complete.
+static bool share(int fd, struct head *h, const struct head *as, size_t size)
 {
 	for (int ms = 0; ms < PATIENCE; ms++) {
-		if (!flock(pmem->fd, LOCK_EX | LOCK_NB))
-			begin(granule, frames);
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			begin(h, as, size);
 		// The change is not at once: another may come in between, and begin, but nobody has anything yet.
-		if (!flock(pmem->fd, LOCK_SH | LOCK_NB) && ledger->magic == MAGIC)
+		if (!flock(fd, LOCK_SH | LOCK_NB) && h->magic == MAGIC)
 			return true;
-		flock(pmem->fd, LOCK_UN);
+		flock(fd, LOCK_UN);
 		usleep(1000);
 	}
 	return false;
 }
 
+// What others have begun a device as must be what it is to us.
+static bool agrees(const struct tm_pmem_device *d, const struct head *h, const struct head *as, char *why, size_t size)
+{
+	if (h->devices != as->devices || h->set != as->set || h->index != as->index) {
+		char how[64] = "alone";
+		if (h->devices > 1)
+			snprintf(how, sizeof(how), "as one of %u devices", h->devices);
+		snprintf(why, size, "%.*s is in use %s; give the same --pmem as who uses it, or another device", d->length, d->path, how);
+		return false;
+	}
+	if (h->granule != as->granule || h->frames != as->frames) {
+		snprintf(why, size, "%.*s is in use with granules of %u bytes; use --granule %uK as the others, or another device",
+			 d->length, d->path, h->granule, h->granule >> 10);
+		return false;
+	}
+	return true;
+}
+
+static bool join(const struct tm_pmem *pmem, unsigned i, const struct head *as, char *why, size_t size)
+{
+	const struct tm_pmem_device *d = &pmem->device[i];
+	struct head *h = tm_os_mmap(NULL, pmem->start, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);
+	bool ok = false;
+
+	if (h == MAP_FAILED)
+		snprintf(why, size, "cannot map the ledger of %.*s: %s", d->length, d->path, strerror(errno));
+	else if (!share(d->fd, h, as, i ? sizeof(*h) : sizeof(*ledger) + as->frames))
+		snprintf(why, size, "%.*s is in use by a process that does not share it; give each its own", d->length, d->path);
+	else
+		ok = agrees(d, h, as, why, size);
+	if (ok && !i)
+		ledger = (struct ledger *)h;
+	else if (h != MAP_FAILED)
+		tm_os_munmap(h, pmem->start);
+	return ok;
+}
+
+// Lays out the frames: so much of each device for ledger and heads, the rest in whole stripes. Returns how many frames; 0: a device is too small.
+static uint32_t lay_out(struct tm_pmem *p, size_t granule, bool grows)
+{
+	uint64_t each = p->device[0].bytes, stripe = granule > STRIPE ? granule : STRIPE, limit = TM_NO_FRAME - 1;
+
+	for (unsigned i = 1; i < p->devices; i++)
+		each = each < p->device[i].bytes ? each : p->device[i].bytes;
+	if (p->kind == TM_NUMA)
+		each = p->bytes;
+	if (each / granule > limit / p->devices)
+		each = limit / p->devices * granule;
+	p->start = (sizeof(*ledger) + each / granule * p->devices + granule - 1) & ~(uint64_t)(granule - 1);
+	if (!grows && each <= p->start)
+		return 0;
+	each -= grows ? 0 : p->start;
+	if (p->devices > 1) {
+		while (each * p->devices / stripe > STRIPES_ALL)
+			stripe *= 2;
+		while (stripe > granule && each / stripe < STRIPES_EACH)
+			stripe /= 2;
+		p->stripe = (unsigned)__builtin_ctzll(stripe / granule);
+		each &= ~(stripe - 1);
+	}
+	p->bytes = each * p->devices;
+	return (uint32_t)(p->bytes / granule);
+}
+
 bool tm_pool_join(struct tm_pmem *pmem, size_t granule, char *why, size_t size)
 {
-	uint64_t most = pmem->bytes / granule, limit = TM_NO_FRAME - 1;
-	bool private = pmem->kind == TM_MEMFD || pmem->kind == TM_NUMA; // a memfd, which grows
-	uint32_t frames = (uint32_t)(most < limit ? most : limit);
+	bool grows = pmem->kind == TM_MEMFD || pmem->kind == TM_NUMA; // a memfd, private
+	struct head head = {.granule = (uint32_t)granule, .devices = pmem->devices, .frames = lay_out(pmem, granule, grows)};
+	const struct tm_pmem_device *d = pmem->device;
 
-	pmem->start = (sizeof(*ledger) + frames + granule - 1) & ~(granule - 1);
-	if (!private && frames + pmem->start / granule > most) {
-		if (pmem->start / granule >= frames) {
-			snprintf(why, size, "%s is too small for granules of %zu bytes; give a larger device or file",
-				 pmem->path, granule);
+	if (!head.frames) {
+		snprintf(why, size, "%s is too small for granules of %zu bytes; give a larger device or file", pmem->path, granule);
+		return false;
+	}
+	for (unsigned i = 0; i < pmem->devices; i++) {
+		off_t length = (off_t)(pmem->start + pmem->bytes / pmem->devices);
+		if (pmem->devices > 1)
+			head.set = (head.set ^ d[i].id) * UINT64_C(0x100000001b3) + 1;
+		if (grows && ftruncate(d[i].fd, length)) {
+			snprintf(why, size, "cannot make a memfd of %lld bytes: %s", (long long)length, strerror(errno));
 			return false;
 		}
-		frames -= (uint32_t)(pmem->start / granule);
 	}
-	pmem->bytes = (uint64_t)frames * granule;
-	void *p = private && ftruncate(pmem->fd, (off_t)(pmem->start + pmem->bytes))
-			  ? MAP_FAILED
-			  : tm_os_mmap(NULL, pmem->start, PROT_READ | PROT_WRITE, MAP_SHARED, pmem->fd, 0);
-	if (p == MAP_FAILED) {
-		snprintf(why, size, "cannot map the ledger of %s: %s", pmem->path, strerror(errno));
-		return false;
-	}
-	ledger = p;
-	if (!share(pmem, granule, frames)) {
-		snprintf(why, size, "%s is in use by a process that does not share it; give each its own", pmem->path);
-		return false;
-	}
-	if (ledger->granule != granule || ledger->frames != frames) {
-		snprintf(why, size, "%s is in use with granules of %u bytes; use --granule %uK as the others, or another device",
-			 pmem->path, ledger->granule, ledger->granule >> 10);
-		return false;
+	for (; head.index < pmem->devices; head.index++) {
+		if (!join(pmem, head.index, &head, why, size))
+			return false;
 	}
 	if (take_slot())
 		return true;
@@ -207,19 +278,28 @@ bool tm_pool_join(struct tm_pmem *pmem, size_t granule, char *why, size_t size)
 	return false;
 }
 
-bool tm_pool_forked(void)
+// An open file of its own for a descriptor, and the lock on it.
+static bool reopen(int old)
 {
 	char path[32];
-	int old = tm_pmem.fd;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", old);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	bool ok = fd >= 0 && !flock(fd, LOCK_SH | LOCK_NB) && tm_os_syscall(SYS_dup3, fd, old, O_CLOEXEC, 0, 0, 0) == old;
 	if (fd >= 0)
 		close(fd);
-	if (!ok) {
-		tm_os_close(old);
-		tm_pmem.fd = -1;
+	return ok;
+}
+
+bool tm_pool_forked(void)
+{
+	bool ok = true;
+
+	for (unsigned i = 0; i < tm_pmem.devices; i++)
+		ok = ok && reopen(tm_pmem.device[i].fd);
+	for (unsigned i = 0; i < tm_pmem.devices && !ok; i++) {
+		tm_os_close(tm_pmem.device[i].fd);
+		tm_pmem.device[i].fd = -1;
 	}
 	me = 0;
 	reclaim_ns = 0;
@@ -233,7 +313,7 @@ bool tm_pool_rejoin(void)
 
 uint32_t tm_pool_frames(void)
 {
-	return ledger->frames;
+	return ledger->head.frames;
 }
 
 uint32_t tm_pool_free(void)
@@ -242,7 +322,7 @@ uint32_t tm_pool_free(void)
 
 	for (unsigned i = 1; i <= ledger->owners; i++)
 		used += ledger->slot[i].frames;
-	return used < ledger->frames ? ledger->frames - used : 0; // another may be dying
+	return used < ledger->head.frames ? ledger->head.frames - used : 0; // another may be dying
 }
 
 uint32_t tm_pool_mine(void)
@@ -263,7 +343,7 @@ uint32_t tm_pool_take(uint32_t first, uint32_t n)
 {
 	uint32_t got = 0;
 
-	for (uint8_t nobody = 0; got < n && first + got < ledger->frames; got++)
+	for (uint8_t nobody = 0; got < n && first + got < ledger->head.frames; got++)
 		if (!atomic_compare_exchange_strong(&ledger->owner[first + got], &nobody, me))
 			break;
 	ledger->slot[me].frames += got;
@@ -288,7 +368,7 @@ uint32_t tm_pool_run(uint32_t first, uint32_t n)
 {
 	uint32_t k = 0;
 
-	while (k < n && first + k < ledger->frames && !ledger->owner[first + k])
+	while (k < n && first + k < ledger->head.frames && !ledger->owner[first + k])
 		k++;
 	return k;
 }

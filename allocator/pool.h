@@ -1,11 +1,12 @@
-// The ledger of a PMEM device, which all processes that use it share: which frame is whose, and how much DRAM each holds. It lies at the beginning of
-// the device itself, so whoever can use the one finds the other.
+// The ledger of the PMEM devices, which all processes that use it share: which frame is whose, and how much DRAM each holds. It lies at the beginning of
+// the device itself, so whoever can use the one finds the other. Of several devices it is on the first (by id, not as they are named), and each has a
+// head that says which one of which it is: who gives another list with one of them is refused.
 //
 // A frame has an owner (one byte, 0: nobody), and changes hands by compare-and-swap alone: no lock, so nobody who is killed leaves one held, and
-// nothing to be put right but what the dead own. An owner is a slot of the ledger with a byte range of the device locked (OFD lock: it
+// nothing to be put right but what the dead own. An owner is a slot of the ledger with a byte range of the (first) device locked (OFD lock: it
 // ends when its memory has gone), and its process. Whoever finds nothing free takes back what belongs to owners that are no more.
 //
-// Who opens the device while nobody else has it (flock) begins a new ledger: a crash, a power cut, and an old version leave nothing behind.
+// Who opens the device while nobody else has it (flock) begins a new head or ledger: a crash, a power cut, and an old version leave nothing behind.
 #ifndef TIERMEM_POOL_H
 #define TIERMEM_POOL_H
 
@@ -18,7 +19,7 @@
 // Most processes that can use a device at a time.
 #define TM_POOL_OWNERS 254
 
-// Takes part in a device that is open; what the ledger takes of it is pmem->start from then on, and not in pmem->bytes. False: why says what is wrong and how to mend it, in one line.
+// Takes part in devices that are open, and lays frames out on them: pmem->start, stripe and bytes. False: why says what is wrong and how to mend it, in one line.
 bool tm_pool_join(struct tm_pmem *pmem, size_t granule, char *why, size_t size);
 // In a forked child: it owns nothing. It gets an open file of its own, or its parent's locks would not end with its parent. False: it
 // cannot take part again; the device is closed.

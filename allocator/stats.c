@@ -9,7 +9,7 @@
 #include "allocator/pool.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/track_hint.h"
-#include "allocator/track_sample.h"
+#include "allocator/track.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,6 +88,24 @@ static void put_heat(struct out *o)
 	put(o, "]}");
 }
 
+static void put_tracking(struct out *o)
+{
+	const struct tm_tracker *t = tm_track();
+	const char *name, *why;
+	bool any = false;
+
+	put(o, ",\"tracking\":{\"source\":\"%s\",\"cpu_ns\":%" PRIu64 ",\"samples\":%" PRIu64 ",\"not\":{", t ? t->source : "none",
+	    tm_track_cpu_ns(), tm_track_samples());
+	for (unsigned i = 0; (why = tm_track_why(i, &name)); i++) {
+		if (!*why)
+			continue;
+		put(o, "%s\"%s\":", any ? "," : "", name);
+		put_string(o, why);
+		any = true;
+	}
+	put(o, "}}");
+}
+
 // What is captured; and of what is not, if that is asked for.
 static void put_capture(struct out *o, uint64_t heap, uint64_t mappings, bool measure)
 {
@@ -130,7 +148,8 @@ size_t tm_stats_json(char *text, size_t size, bool capture)
 	put(&o, "},\"policy\":\"%s\",\"pmem\":{\"kind\":\"%s\",\"path\":", tm.value[TM_OPT_POLICY_NAME],
 	    tm_pmem_kind_name(tm_pmem.kind));
 	put_string(&o, tm_pmem.path);
-	put(&o, ",\"bytes\":%" PRIu64 "},\"tiers\":{", tm_pmem.bytes);
+	put(&o, ",\"bytes\":%" PRIu64 ",\"devices\":%u,\"stripe_bytes\":", tm_pmem.bytes, tm_pmem.devices);
+	put(&o, tm_pmem.devices > 1 ? "%" PRIu64 "},\"tiers\":{" : "null},\"tiers\":{", (uint64_t)1 << tm_pmem.stripe << tm.shift);
 	for (int t = 0; t < 2; t++)
 		put(&o,
 		    "%s\"%s\":{\"granules\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"peak_bytes\":%" PRIu64 "}",
@@ -152,11 +171,7 @@ size_t tm_stats_json(char *text, size_t size, bool capture)
 	put(&o, "}");
 	put(&o, ",\"faults\":{\"first_touch\":%" PRIu64 ",\"hint\":%" PRIu64 ",\"waited\":%" PRIu64 "}",
 	    c.first_touch, c.hint, c.waited);
-	put(&o, ",\"tracking\":{\"source\":\"%s\",\"cpu_ns\":%" PRIu64 ",\"samples\":%" PRIu64 "}",
-	    tm_samples_source()				       ? tm_samples_source()->name
-	    : tm.uffd_works && tm_policy && tm_policy->hints ? "hint-fault"
-							       : "none",
-	    tm_track_cpu_ns(), tm_samples_source() ? tm_samples_total() : tm_track_samples());
+	put_tracking(&o);
 	put_capture(&o, heap << tm.shift, (c.granules[0][TM_MMAP] + c.granules[1][TM_MMAP]) << tm.shift,
 		    capture);
 	put(&o, ",\"pool\":{\"processes\":%u,\"dram_bytes\":%" PRIu64 ",\"dram_limit_bytes\":", tm_pool_owners(),

@@ -1,6 +1,7 @@
 #include "allocator/tier_find.h"
 #include "allocator/os.h"
 #include "allocator/tier_numa.h"
+#include "allocator/tier_pmem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,12 @@
 
 #define DAX "/sys/bus/dax/devices"
 
-static char found[512];
-static uint64_t found_bytes;
+// Devices that are alike.
+static struct kind {
+	uint64_t bytes, align, node;
+	unsigned devices;
+	char names[512];
+} kinds[TM_PMEM_DEVICES];
 static size_t most_align;
 
 static uint64_t dax_number(const char *device, const char *name)
@@ -23,22 +28,42 @@ static uint64_t dax_number(const char *device, const char *name)
 
 static void look_at(const char *name, int number)
 {
-	uint64_t bytes = dax_number(name, "size");
+	struct kind k = {.bytes = dax_number(name, "size"), .align = dax_number(name, "align"), .node = dax_number(name, "numa_node")};
 	char path[300];
 
 	snprintf(path, sizeof(path), "/dev/%s", name);
-	if (bytes <= found_bytes || dax_number(name, "align") > most_align || access(path, R_OK | W_OK))
+	if (!k.bytes || k.align > most_align || access(path, R_OK | W_OK))
 		return;
-	found_bytes = bytes;
-	strcpy(found, path);
+	for (int i = 0; i < TM_PMEM_DEVICES; i++) {
+		struct kind *at = &kinds[i];
+		if (!at->devices)
+			*at = k;
+		if (at->bytes != k.bytes || at->align != k.align || at->node != k.node)
+			continue;
+		size_t used = strlen(at->names);
+		if (at->devices < TM_PMEM_DEVICES && used + strlen(path) + 2 < sizeof(at->names)) {
+			snprintf(at->names + used, sizeof(at->names) - used, "%s%s", used ? "," : "", path);
+			at->devices++;
+		}
+		return;
+	}
 }
 
 const char *tm_tier_find(size_t granule)
 {
-	found_bytes = 0;
+	static char found[512];
+	const struct kind *best = kinds;
+
+	memset(kinds, 0, sizeof(kinds));
 	most_align = granule;
 	tm_os_each_entry(DAX, look_at);
-	if (!found_bytes && !tm_numa_find(found, sizeof(found)))
+	for (int i = 1; i < TM_PMEM_DEVICES; i++) {
+		if (kinds[i].devices * kinds[i].bytes > best->devices * best->bytes)
+			best = &kinds[i];
+	}
+	if (best->devices)
+		strcpy(found, best->names);
+	else if (!tm_numa_find(found, sizeof(found)))
 		strcpy(found, "memfd:");
 	return found;
 }

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-// The largest devdax device that this user may use with granules of a size (bytes); else all NUMA nodes with memory and no CPUs (CXL or PMEM as
+// The devdax devices that this user may use with granules of a size (bytes), those that are alike in size, alignment and node and have the
+// most together; else all NUMA nodes with memory and no CPUs (CXL or PMEM as
 // system RAM); else a memfd in DRAM. As a value of --pmem, which stays.
 const char *tm_tier_find(size_t granule);
 

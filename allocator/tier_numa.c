@@ -106,10 +106,13 @@ bool tm_numa_open(const char *path, size_t granule, struct tm_pmem *out, char *w
 		return false;
 	}
 	out->kind = TM_NUMA;
+	out->devices = 1;
 	out->bytes = (wanted < all ? wanted : all) & ~(uint64_t)(granule - 1);
-	out->fd = memfd_create("tiermem", MFD_CLOEXEC); // for the ledger alone
-	if (out->fd >= 0)
+	out->device[0] = (struct tm_pmem_device){.fd = memfd_create("tiermem", MFD_CLOEXEC), // for the ledger alone
+						 .path = path, .length = (int)strlen(path), .bytes = out->bytes};
+	if (out->device[0].fd >= 0)
 		return true;
+	out->devices = 0;
 	snprintf(why, size, "cannot make a memfd: %s", strerror(errno));
 	return false;
 }

@@ -5,10 +5,13 @@
 #include "allocator/track_hint.h"
 #include "allocator/core.h"
 #include "allocator/policy.h"
+#include "allocator/track.h"
 #include "allocator/uffd.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TICK_NS	  UINT64_C(100000000)
 #define EXPIRE_NS UINT64_C(2000000000)
@@ -24,12 +27,12 @@ static uint64_t all_samples;
 static double log_delay[TM_ZONES];
 static unsigned log_count[TM_ZONES];
 
-uint64_t tm_track_cpu_ns(void)
+static uint64_t cpu_used(void)
 {
 	return cpu_ns + tm_uffd_hint_cpu_ns() + stall_ns;
 }
 
-uint64_t tm_track_samples(void)
+static uint64_t samples_seen(void)
 {
 	return all_samples;
 }
@@ -100,11 +103,11 @@ static void collect(void)
 // Nothing to compare: no tracking.
 static bool pointless(void)
 {
-	return !tm.uffd_works || !tm_policy->hints || rate_max == 0 || tm.quota == TM_UNLIMITED ||
+	return rate_max == 0 || tm.quota == TM_UNLIMITED ||
 	       !tm.quota || !tm.count.total[1] || !tm.count.total[0];
 }
 
-uint64_t tm_track_tick(uint64_t now)
+static uint64_t tick(uint64_t now)
 {
 	if (rate_max < 0) {
 		rate_max = atof(tm.value[TM_OPT_HINT_RATE]);
@@ -124,7 +127,7 @@ uint64_t tm_track_tick(uint64_t now)
 	due += rate * (double)TICK_NS * 1e-9;
 	if (due > rate_max)
 		due = rate_max;
-	if (tm_track_cpu_ns() > (now - start_ns) / 100)
+	if (cpu_used() > (now - start_ns) / 100)
 		due = 0;
 	set_hints((unsigned)due);
 	due -= (unsigned)due;
@@ -133,3 +136,16 @@ uint64_t tm_track_tick(uint64_t now)
 	next_ns = now + wait;
 	return wait;
 }
+
+static bool start(char *why, size_t size)
+{
+	bool rate_0 = !strcmp(tm.value[TM_OPT_HINT_RATE], "0");
+
+	if (tm.uffd_works && !rate_0)
+		return true;
+	snprintf(why, size, "%s", rate_0 ? "--hint-rate is 0" : "userfaultfd is denied; run as root or: sysctl vm.unprivileged_userfaultfd=1");
+	return false;
+}
+
+const struct tm_tracker tm_tracker_hint = {
+	.name = "hint", .source = "hint-fault", .start = start, .tick = tick, .cpu_ns = cpu_used, .samples = samples_seen};

@@ -4,13 +4,13 @@
 #include "allocator/control.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
+#include "allocator/init.h"
 #include "allocator/migrate.h"
 #include "allocator/move.h"
 #include "allocator/policy.h"
 #include "allocator/policy_random.h"
 #include "allocator/sim_link.h"
-#include "allocator/track_hint.h"
-#include "allocator/track_sample.h"
+#include "allocator/track.h"
 #include "allocator/uffd.h"
 
 #include <errno.h>
@@ -99,7 +99,7 @@ static void *work(void *unused)
 	}
 }
 
-static bool start_thread(void *(*body)(void *), const char *name)
+bool tm_worker_thread(void *(*body)(void *), const char *name)
 {
 	pthread_t thread;
 	pthread_attr_t attr;
@@ -117,6 +117,36 @@ static bool start_thread(void *(*body)(void *), const char *name)
 	return true;
 }
 
+// Policy and tracker.
+static void choose(void)
+{
+	const char *name = tm.value[TM_OPT_POLICY_NAME];
+	char why[320];
+
+	bool oracle = !strcmp(name, "oracle");
+	tm_policy = !strcmp(name, "hotness")   ? &tm_policy_hotness
+		    : !strcmp(name, "recency") ? &tm_policy_recency
+		    : oracle		       ? &tm_policy_oracle
+					       : &tm_policy_static;
+	if (!strcmp(tm.value[TM_OPT_TEST_MIGRATE], "random"))
+		tm_policy = &tm_policy_random;
+	bool hotness = tm_policy == &tm_policy_hotness;
+	if (!tm_track_start(tm.value[TM_OPT_TRACK], tm_policy->hints, !hotness && !oracle, why, sizeof(why))) {
+		if (!tm_is_listed() && !tm.adopted)
+			tm_die("%s", why);
+		if (!tm.adopted) // a child may find that its parent has it
+			tm_log("%s; another tracker has to do", why);
+		tm_track_start("auto", tm_policy->hints, !hotness && !oracle, why, sizeof(why));
+	}
+	bool counts = tm_sim || (tm_track() && tm_track()->counts);
+	if (hotness && counts)
+		tm_policy = &tm_policy_samples;
+	if (oracle && !counts) {
+		tm_log("--policy oracle: nothing here counts uses of memory; nothing migrates");
+		tm_policy = &tm_policy_static;
+	}
+}
+
 bool tm_worker_start(void)
 {
 	sigset_t all, before;
@@ -124,23 +154,15 @@ bool tm_worker_start(void)
 
 	if (tm.guest)
 		tm_sim_init();
-	if (!strcmp(tm.value[TM_OPT_POLICY_NAME], "hotness"))
-		tm_policy = tm_sim || (strcmp(tm.value[TM_OPT_TRACK], "hints") && tm_samples_start()) ? &tm_policy_samples
-												       : &tm_policy_hotness;
-	if (!strcmp(tm.value[TM_OPT_POLICY_NAME], "oracle"))
-		tm_policy = &tm_policy_oracle;
-	if (!strcmp(tm.value[TM_OPT_TRACK], "samples") && !tm_sim && !tm_samples_source())
-		tm_log("there is no sampling unit here: heat is found by hint faults");
-	if (!strcmp(tm.value[TM_OPT_TEST_MIGRATE], "random"))
-		tm_policy = &tm_policy_random;
+	choose();
 	kick_fd = tm_os_high_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	if (kick_fd < 0)
 		return false;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (tm.uffd_works)
-		ok = start_thread(tm_uffd_thread, "tiermem-fault");
-	ok = ok && start_thread(work, "tiermem-work");
+		ok = tm_worker_thread(tm_uffd_thread, "tiermem-fault");
+	ok = ok && tm_worker_thread(work, "tiermem-work");
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	tm.engine_on = ok;
 	return ok;
@@ -152,4 +174,5 @@ void tm_worker_forked(void)
 		tm_os_close(kick_fd);
 	kick_fd = -1;
 	sleeping = AWAKE;
+	tm_track_forked();
 }

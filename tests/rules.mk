@@ -16,6 +16,9 @@ UNIT_OBJECTS_test_mmap_reservation := $(patsubst %,$(BUILD)/obj/allocator/%.o,mm
 UNIT_OBJECTS_test_far     := $(patsubst %,$(BUILD)/obj/allocator/%.o,far granule options os tier_find tier_numa tier_pmem)
 UNIT_LIBS_test_far         = -lpmem2
 UNIT_OBJECTS_test_slab    := $(BUILD)/obj/allocator/slab.o
+UNIT_OBJECTS_test_stripes := $(UNIT_OBJECTS_test_far)
+UNIT_LIBS_test_stripes     = -lpmem2
+UNIT_OBJECTS_test_perf_event := $(patsubst %,$(BUILD)/obj/allocator/%.o,perf_event os)
 UNIT_OBJECTS_test_profile := $(BUILD)/obj/sim/profile.o
 UNIT_LIBS_test_profile    := -linih
 UNIT_OBJECTS_test_tsc_site := $(BUILD)/obj/sim/tsc_site.o
@@ -50,6 +53,12 @@ unit-test: $(UNIT_TESTS)
 test-qemu10: all guest qemu10
 	TEST_QEMU=$(abspath $(QEMU10))/qemu-system-x86_64 $(PYTHON) -m pytest -q -rs -p no:cacheprovider \
 		tests/test_sim.py tests/test_strict.py $(PYTEST_OPTIONS)
+
+# What depends on the kernel below the allocator, on the other kernel that is supported.
+## test-kernel13: the allocator's tests in guests, on Debian 13's kernel
+.PHONY: test-kernel13
+test-kernel13: all guest kernel13
+	BUILD=$(BUILD)/kernel13 $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/test_numa.py tests/test_pool.py $(PYTEST_OPTIONS)
 
 ## test-gate: the whole gate against an allocator that is half a per cent slower, and twenty runs of unchanged code (an hour or more)
 .PHONY: test-gate

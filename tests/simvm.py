@@ -54,9 +54,10 @@ CLOCK = "clocksource=hpet tsc=unstable"
 
 def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus=2, pmem_mib=0, cpu="max,-tsc,-erms,-fsrm", append=CLOCK,
         seed=1, plugin="", preload=True, qemu=(), environment=None, timeout=240, program=QEMU, prefix=(), memory="512M",
-        profile=PROFILE):
+        profile=PROFILE, kernel=None):
     """Boots a guest that runs script with /bin/sh; returns a Guest. extra: more programs, {name: path}; program: the QEMU; prefix: what
-    starts it (tiermem run); plugin=None, preload=False: without the simulator."""
+    starts it (tiermem run); plugin=None, preload=False: without the simulator; kernel: a folder with another kernel and its initrd."""
+    kernel = kernel or BUILD / "guest"
     files = {"tm": (0o40755, b""), "tm/bin": (0o40755, b""), "tm/lib": (0o40755, b""), "tm/run": (0o100755, script.encode())}
     for p in programs:
         files[f"tm/bin/{p}"] = (0o100755, (BUILD / "bin" / p).read_bytes())
@@ -64,12 +65,12 @@ def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus
         files[f"tm/bin/{p}"] = (0o100755, path.read_bytes())
     for lib in libraries:
         files[f"tm/lib/{lib}"] = (0o100755, (BUILD / "lib" / lib).read_bytes())
-    initrd = (BUILD / "guest/initrd.img").read_bytes()
+    initrd = (kernel / "initrd.img").read_bytes()
     (folder / "initrd").write_bytes(initrd + b"\0" * (-len(initrd) % 4) + newc(files))
     root = BUILD / "guest/root.img"
     args = [*map(str, prefix), str(program), "-machine", "q35,nvdimm=on", "-accel", "tcg,thread=multi", "-cpu", cpu,
             "-smp", str(vcpus), "-m", f"{memory},slots=4,maxmem=16G", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", str(seed),
-            "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(BUILD / "guest/vmlinuz"),
+            "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(kernel / "vmlinuz"),
             "-initrd", str(folder / "initrd"), "-append",
             f"console=ttyS0 panic=-1 {append} nokaslr random.trust_cpu=on quiet",
             "-serial", f"file:{folder}/console.log", "-serial", f"file:{folder}/results.log",

@@ -55,7 +55,7 @@ def test_a_machine_with_everything(tmp_path):
         "sys/devices/system/node/node0/cpulist": "0-7\n", "sys/devices/system/node/node0/meminfo": "Node 0 MemTotal: 1 kB\n",
         "sys/devices/system/node/node1/cpulist": "\n",
         "sys/devices/system/node/node1/meminfo": "Node 1 MemTotal:       16777216 kB\n",
-        "sys/bus/event_source/devices/cpu/events/mem-loads": "event=0xcd\n", "proc/sys/kernel/perf_event_paranoid": "2\n",
+        "sys/bus/event_source/devices/cpu/events/mem-loads": "event=0xcd\n", "sys/bus/event_source/devices/cpu/type": "4\n", "proc/sys/kernel/perf_event_paranoid": "2\n",
         "sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds": "0\n", "proc/sys/vm/max_map_count": "1000\n",
         "sys/kernel/mm/transparent_hugepage/enabled": "[always] madvise never\n", "proc/sys/vm/overcommit_memory": "2\n",
         "etc/tiermem.conf": "[default]\ndram = lots\n"})

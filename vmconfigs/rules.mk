@@ -37,3 +37,15 @@ qemu10: $(QEMU10)/stamp
 $(QEMU10)/stamp: vmconfigs/qemu10/build.sh $(BUILD)/deps.stamp
 	sh vmconfigs/qemu10/build.sh $(QEMU10)
 	@touch $@
+
+# The guest with Debian 13's kernel. BUILD=build/kernel13 makes tests use it: programs and libraries are this build's.
+KERNEL13 := $(BUILD)/kernel13
+
+## kernel13: make the guest with Debian 13's kernel (6.12) under build/kernel13
+.PHONY: kernel13
+kernel13: $(KERNEL13)/stamp
+$(KERNEL13)/stamp: vmconfigs/kernel13/build.sh $(GUEST)/stamp
+	sh vmconfigs/kernel13/build.sh vmconfigs/guest $(GUEST) $(KERNEL13)
+	ln -sfn ../bin $(KERNEL13)/bin
+	ln -sfn ../lib $(KERNEL13)/lib
+	@touch $@

@@ -1,5 +1,6 @@
 // Slow memory, sources of heat, and KVM: what this machine has of them.
 #include "allocator/cli/doctor.h"
+#include "allocator/perf_event.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -102,27 +103,26 @@ static void add_node(struct doctor *d, const char *name)
 
 static void heat(struct doctor *d)
 {
-	static const char events[] = "/sys/bus/event_source/devices/";
-	char path[256], paranoid[32] = "?";
+	struct perf_event_attr events[TM_PERF_EVENTS];
+	char why[256], paranoid[32] = "?";
 
 	doctor_read(d, "/proc/sys/kernel/perf_event_paranoid", paranoid, sizeof(paranoid));
-	snprintf(path, sizeof(path), "%scpu/events/mem-loads", events);
-	bool pebs = there(d, path);
-	snprintf(path, sizeof(path), "%sibs_op", events);
-	bool ibs = there(d, path);
-	if (pebs || ibs)
-		doctor_add(d, "perf PEBS/IBS", OK, "tiermem samples by hint faults yet",
-			   "%s, perf_event_paranoid is %s", pebs ? "PEBS (cpu/mem-loads)" : "IBS (ibs_op)",
-			   paranoid);
-	else
+	int n = tm_perf_events(events, d->root, why, sizeof(why));
+	if (!n)
 		doctor_add(d, "perf PEBS/IBS", EMULATED,
 			   "needs a CPU with it, or a VM whose host passes it on",
 			   "no counters that sample addresses: hint faults stand in");
+	else if (geteuid() && atoi(paranoid) > 2)
+		doctor_add(d, "perf PEBS/IBS", MISSING, "run as root or: sysctl kernel.perf_event_paranoid=2",
+			   "%s, but perf_event_paranoid is %s: hint faults stand in", n > 1 ? "PEBS" : "IBS", paranoid);
+	else
+		doctor_add(d, "perf PEBS/IBS", OK, NULL, "%s, perf_event_paranoid is %s; tiermem uses it (--track perf), tested without such a PMU",
+			   n > 1 ? "PEBS" : "IBS", paranoid);
 	if (there(d, "/sys/kernel/mm/damon/admin"))
-		doctor_add(d, "DAMON", OK, "tiermem does not use it yet", "sysfs interface is there");
+		doctor_add(d, "DAMON", OK, NULL, "sysfs interface is there: for NUMA nodes (--track damon); it sees no DAX mappings");
 	else
 		doctor_add(d, "DAMON", MISSING,
-			   "a kernel with CONFIG_DAMON_SYSFS; tiermem does not use it yet",
+			   "not needed; for NUMA nodes, a kernel with CONFIG_DAMON_SYSFS (Debian's from 6.12 on)",
 			   "no sysfs interface");
 }
 

@@ -95,7 +95,7 @@ static int check_pmem(void)
 	tm_parse_size(granule ? granule : tm_options[TM_OPT_GRANULE].initial, &bytes);
 	if (!tm_pmem_open(path ? path : tm_options[TM_OPT_PMEM_PATH].initial, bytes, &pmem, why, sizeof(why)))
 		return cli_error(1, "%s", why);
-	close(pmem.fd);
+	tm_pmem_close(&pmem);
 	return 0;
 }
 
@@ -105,11 +105,31 @@ static void make_absolute(enum tm_option_id id)
 	const char *env = tm_options[id].env, *value = getenv(env);
 	char directory[PATH_MAX], path[PATH_MAX * 2];
 
-	if (!value || !*value || *value == '/' || !strncmp(value, "memfd:", 6) || !strncmp(value, "numa:", 5) || !strcmp(value, "auto") ||
-	    !getcwd(directory, sizeof(directory)))
+	if (!value || !*value || *value == '/' || !getcwd(directory, sizeof(directory)))
 		return;
 	snprintf(path, sizeof(path), "%s/%s", directory, value);
 	setenv(env, path, 1);
+}
+
+// The same for each device of a list.
+static void make_devices_absolute(void)
+{
+	const char *env = tm_options[TM_OPT_PMEM_PATH].env, *at = getenv(env);
+	char directory[PATH_MAX], list[TM_PMEM_DEVICES * PATH_MAX];
+	size_t used = 0;
+
+	if (!at || !*at || !strncmp(at, "numa:", 5) || !strcmp(at, "auto") || !getcwd(directory, sizeof(directory)))
+		return;
+	for (size_t n; used < sizeof(list); at += n + 1) {
+		bool relative = *at != '/' && strncmp(at, "memfd:", 6);
+		n = strcspn(at, ",");
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s%.*s%s", relative ? directory : "", relative ? "/" : "",
+					 (int)n, at, at[n] ? "," : "");
+		if (!at[n])
+			break;
+	}
+	if (used < sizeof(list))
+		setenv(env, list, 1);
 }
 
 // What a run of days writes must be writable: find out now.
@@ -181,7 +201,7 @@ int cli_run(int argc, char **argv)
 		if (value && !tm_option_check(&tm_options[k], value, text, sizeof(text)))
 			return cli_error(2, "%s: %s", tm_options[k].env, text);
 	}
-	make_absolute(TM_OPT_PMEM_PATH);
+	make_devices_absolute();
 	make_absolute(TM_OPT_STATS);
 	make_absolute(TM_OPT_HEAT);
 	if ((status = check_pmem()) || (status = check_file(TM_OPT_STATS, "statistics")) ||

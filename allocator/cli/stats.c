@@ -62,6 +62,18 @@ static void show_pool(const json_t *pool)
 	printf(" together, %.1f MiB of PMEM free\n", cli_mib(pool, "pmem_free_bytes"));
 }
 
+// The source of heat, what it costs, and why it is not another.
+static void show_tracking(const json_t *tracking)
+{
+	const char *name;
+	json_t *why;
+
+	printf("tracking: %s, %lld samples of heat, %.1f ms of CPU\n", json_string_value(json_object_get(tracking, "source")),
+	       cli_count(tracking, "samples"), (double)cli_count(tracking, "cpu_ns") / 1e6);
+	json_object_foreach(json_object_get(tracking, "not"), name, why)
+		printf("  not %s: %s\n", name, json_string_value(why));
+}
+
 void cli_show_stats(const json_t *root)
 {
 	static const char *const names[] = {"dram", "pmem"};
@@ -85,8 +97,11 @@ void cli_show_stats(const json_t *root)
 		else
 			printf("%12.1f\n", i ? cli_mib(pmem, "bytes") : json_number_value(quota) / 1048576);
 	}
-	printf("pmem: %s %s\n", json_string_value(json_object_get(pmem, "kind")),
+	printf("pmem: %s %s", json_string_value(json_object_get(pmem, "kind")),
 	       json_string_value(json_object_get(pmem, "path")));
+	if (cli_count(pmem, "devices") > 1)
+		printf(", %lld devices, interleaved by %.1f MiB", cli_count(pmem, "devices"), cli_mib(pmem, "stripe_bytes"));
+	printf("\n");
 	show_pool(json_object_get(root, "pool"));
 	printf("%-8s %14s %14s %14s\n", "zone", "dram granules", "pmem granules", "touches/s");
 	json_array_foreach(json_object_get(root, "zones"), i, zone)
@@ -107,7 +122,8 @@ void cli_show_stats(const json_t *root)
 	if (cli_count(change, "over_bytes"))
 		printf(", %.1f MiB over it%s%s", cli_mib(change, "over_bytes"), why ? ": " : "",
 		       why ? why : "");
-	printf("; %lld samples of heat\n", cli_count(json_object_get(root, "tracking"), "samples"));
+	printf("\n");
+	show_tracking(json_object_get(root, "tracking"));
 	show_heat(json_object_get(root, "heat"));
 }
 

@@ -1,15 +1,25 @@
 // Touches values at random: skew SECONDS VALUES HOT, where HOT is the percentage of values, the last ones allocated, that get
-// 95 % of the touches; 100: all alike. Prints what percentage of the hot values' pages is on a shared mapping (PMEM) at the
-// start and at the end.
+// 95 % of the touches; 100: all alike. Prints what percentage of the hot values' pages is on a shared mapping (PMEM), or on another NUMA node
+// than the first, at the start and at the end.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SIZE 1000
 
 static char **values;
+
+static int on_far_node(char *p)
+{
+	void *page = (void *)((uintptr_t)p & ~(uintptr_t)4095);
+	int node = 0;
+
+	return !syscall(SYS_move_pages, 0, 1L, &page, NULL, &node, 0) && node > 0;
+}
 
 static double shared_percent(long first, long n)
 {
@@ -28,6 +38,10 @@ static double shared_percent(long first, long n)
 	}
 	fclose(f);
 	for (long i = first; i < first + n; i += 4) {
+		if (on_far_node(values[i])) {
+			shared += 4;
+			continue;
+		}
 		for (long m = 0; m < maps; m++) {
 			if ((uintptr_t)values[i] >= from[m] && (uintptr_t)values[i] < to[m]) {
 				shared += 4;
