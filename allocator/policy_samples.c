@@ -421,6 +421,10 @@ static uint64_t tick(uint64_t now)
 		tm_pace_growth(now);
 	if (!tm.guest && tm.count.total[1] && tm.quota)
 		tm_room_repair(make_room);
+	if (oracle) {
+		place_by_trace();
+		return READ_NS;
+	}
 	if (samples == last) {
 		rest = rest < LONG_NS ? rest * 2 : LONG_NS;
 		return tm_sim ? TM_FOREVER : rest; // the simulator wakes the worker
@@ -430,13 +434,9 @@ static uint64_t tick(uint64_t now)
 	if (now < due)
 		return READ_NS;
 	look_ns = 0;
-	if (!oracle) {
-		rare = calm(tm.count.total[1] && tm.quota ? place() : 0);
-		spread = tm_track()->spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1);
-		age();
-	} else {
-		place_by_trace();
-	}
+	rare = calm(tm.count.total[1] && tm.quota ? place() : 0);
+	spread = tm_track()->spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1);
+	age();
 	if (tm.guest)
 		return TICK_NS;
 	due = now + look_ns * SHARE;
