@@ -17,6 +17,7 @@
 // vfork and posix_spawn share memory until exec and need nothing. A raw clone() runs no handlers and shares PMEM granules.
 #include "allocator/fork.h"
 #include "allocator/arena.h"
+#include "allocator/cell.h"
 #include "allocator/child.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
@@ -137,6 +138,7 @@ static void note_shared(size_t g, size_t n)
 static void before(void)
 {
 	tm_slab_lock_all();
+	tm_cell_lock();
 	if (tm.child)
 		return;
 	tm_engine_take();
@@ -157,6 +159,7 @@ static void after_in_parent(void)
 	char byte;
 
 	if (tm.child) {
+		tm_cell_unlock();
 		tm_slab_unlock_all();
 		return;
 	}
@@ -171,6 +174,7 @@ static void after_in_parent(void)
 	each_run(TM_FROZEN, thaw);
 	thread = 0;
 	tm_engine_give();
+	tm_cell_unlock();
 	tm_slab_unlock_all();
 }
 
@@ -253,6 +257,7 @@ static void unmap_ahead(size_t g, size_t n)
 
 static void in_child(void)
 {
+	tm_cell_lock_reset();
 	tm_slab_locks_reset();
 	if (tm.child)
 		return;

@@ -20,12 +20,20 @@ void *tm_front_refill(unsigned code)
 	return tm_front_pop(code);
 }
 
+static void give_small(void *p, unsigned code)
+{
+	if (tm_page_code(p) == TM_CODE_CELL)
+		tm_cell_give(p);
+	else
+		je_sdallocx(p, tm_code_size[code], 0);
+}
+
 void tm_front_spill(void *p, unsigned code)
 {
 	unsigned n = tm_front.n[code], half = n / 2;
 
 	if (code <= TM_CODE_SMALL) {
-		je_sdallocx(p, tm_code_size[code], 0);
+		give_small(p, code);
 		return;
 	}
 	tm_slab_give(tm_code_slab(code), &p, 1);
@@ -50,8 +58,9 @@ void tm_front_close(void)
 	tm_front.limit = 0;
 	for (unsigned code = 1; code <= TM_CODE_SMALL; code++) {
 		while ((p = tm_front_pop(code)))
-			je_sdallocx(p, tm_code_size[code], 0);
+			give_small(p, code);
 	}
+	tm_cell_close();
 	for (unsigned code = TM_CODE_SLAB; code < TM_CODES; code++) {
 		unsigned n = tm_front.n[code];
 		tm_front.n[code] = 0;

@@ -7,6 +7,7 @@
 // are managed; whatever is wrong then, the program runs, untouched. Under AT_SECURE the library is inert.
 #include "allocator/init.h"
 #include "allocator/arena.h"
+#include "allocator/cell.h"
 #include "allocator/conf.h"
 #include "allocator/control.h"
 #include "allocator/core.h"
@@ -151,6 +152,7 @@ static bool set_up(void)
 		tm_die("jemalloc did not accept its settings (MALLOC_CONF=%s)",
 		       env("MALLOC_CONF") ? env("MALLOC_CONF") : "");
 	tm_pages_init(tm.base, (TM_BULK + 1) * tm.zone_bytes);
+	tm_cell_init();
 	if (tm_slab_init())
 		tm_pages_slabs(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN));
 	tm_malloc_zones(number(TM_OPT_SMALL_MAX), number(TM_OPT_BUFFER_MIN), number(TM_OPT_LARGE_MIN),

@@ -7,6 +7,7 @@
 #ifndef TIERMEM_PAGE_CODE_H
 #define TIERMEM_PAGE_CODE_H
 
+#include "allocator/cell.h"
 #include "allocator/os.h"
 #include "allocator/slab.h"
 
@@ -15,7 +16,8 @@
 #include <stdint.h>
 
 // Codes: TM_CODE_NONE: ask jemalloc. 1..TM_CODE_SMALL: a class of code * 8 bytes. From TM_CODE_SLAB on: slabs of TM_SLAB_FEWEST objects, of one more, ...
-enum { TM_CODE_NONE = 0, TM_CODE_SMALL = 64, TM_CODE_SLAB = 65, TM_CODES = TM_CODE_SLAB + TM_SLAB_MOST - TM_SLAB_FEWEST + 1 };
+// TM_CODE_CELL: cells, whose objects' codes are told by their addresses (tm_object_code()).
+enum { TM_CODE_NONE = 0, TM_CODE_SMALL = 64, TM_CODE_SLAB = 65, TM_CODES = TM_CODE_SLAB + TM_SLAB_MOST - TM_SLAB_FEWEST + 1, TM_CODE_CELL = TM_CODES };
 
 #define TM_CODE_SMALL_BYTES 512 // the largest class of the small ones
 
@@ -57,6 +59,14 @@ static inline unsigned tm_page_code(const void *p)
 	uintptr_t offset = (uintptr_t)p - tm_pages_base;
 
 	return __builtin_expect(offset < tm_pages_span, 1) ? tm_pages[offset / TM_PAGE] : TM_CODE_NONE;
+}
+
+// The code of the object at p: the page's, or by where it lies in its cell.
+static inline unsigned tm_object_code(const void *p)
+{
+	unsigned code = tm_page_code(p);
+
+	return __builtin_expect(code == TM_CODE_CELL, 0) ? tm_cell_code(p) : code;
 }
 
 static inline void tm_page_set(const void *p, unsigned code)

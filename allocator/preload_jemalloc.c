@@ -13,6 +13,7 @@
 #undef mallocx
 #undef rallocx
 
+// In a slab or a cell.
 static bool in_slab(const void *p)
 {
 	return tm_page_code(p) >= TM_CODE_SLAB;
@@ -70,9 +71,12 @@ size_t nallocx(size_t size, int flags)
 // What slabs add to a total of jemalloc's.
 static void add_slabs(const char *name, size_t *total)
 {
-	size_t used, held;
+	size_t used, held, in_cells, cells;
 
 	tm_slab_bytes(&used, &held);
+	tm_cell_bytes(&in_cells, &cells);
+	used += in_cells;
+	held += cells;
 	if (!strcmp(name, "stats.allocated"))
 		*total += used;
 	else if (!strcmp(name, "stats.active") || !strcmp(name, "stats.resident") || !strcmp(name, "stats.mapped"))

@@ -100,6 +100,8 @@ void *malloc(size_t size)
 		p = tm_front_pop(code);
 		if (p)
 			return p;
+		if ((code == 2 || code == 4) && (p = tm_cell_take(code)))
+			return p;
 		p = je_malloc(size);
 		tm_page_set(p, code);
 		return __builtin_expect(p != NULL, 1) ? p : plain_malloc(size, 0);
@@ -123,7 +125,7 @@ void *calloc(size_t n, size_t size)
 
 void free(void *p)
 {
-	unsigned code = tm_page_code(p);
+	unsigned code = tm_object_code(p);
 
 	if (code == TM_CODE_NONE)
 		je_free(p);
@@ -139,8 +141,11 @@ void *realloc(void *p, size_t size)
 		free(p);
 		return NULL;
 	}
+	bool cell = tm_page_code(p) == TM_CODE_CELL;
+	if (cell && size <= TM_CODE_SMALL_BYTES && tm_small_code[(size + 7) / 8] == tm_cell_code(p))
+		return p;
 	bool from = special_address(p), to = special_size(size) && still_special(size);
-	if (!from && !to) {
+	if (!from && !to && !cell) {
 		void *q = je_realloc(p, size);
 		if (!q && tm_arenas_purge(size))
 			q = je_realloc(p, size);
@@ -159,7 +164,7 @@ void *realloc(void *p, size_t size)
 		tm_page_set(q, TM_CODE_NONE);
 		return q;
 	}
-	// It changes its zone or slab: it moves.
+	// It changes its zone or slab, or leaves its cell: it moves.
 	void *q = malloc(size);
 	if (q) {
 		memcpy(q, p, old < size ? old : size);
@@ -243,7 +248,7 @@ void *pvalloc(size_t size)
 
 size_t malloc_usable_size(void *p)
 {
-	unsigned code = tm_page_code(p);
+	unsigned code = tm_object_code(p);
 
 	return code != TM_CODE_NONE ? tm_code_size[code] : je_malloc_usable_size(p);
 }
