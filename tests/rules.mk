@@ -59,7 +59,7 @@ test-qemu10: all guest qemu10
 ## test-kernel13: the allocator's tests in guests, on Debian 13's kernel
 .PHONY: test-kernel13
 test-kernel13: all guest kernel13
-	BUILD=$(BUILD)/kernel13 $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/test_numa.py tests/test_pool.py $(PYTEST_OPTIONS)
+	BUILD=$(BUILD)/kernel13 $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/test_numa.py tests/test_pool.py tests/test_tiers.py $(PYTEST_OPTIONS)
 
 ## test-gate: the whole gate against an allocator that is half a per cent slower, and twenty runs of unchanged code (an hour or more)
 .PHONY: test-gate

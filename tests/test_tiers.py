@@ -1,0 +1,49 @@
+"""Direct I/O while granules migrate, on every kind of slow tier and on both kernels: what a device reads and writes is never lost."""
+import re
+import subprocess
+
+import pytest
+
+import simvm
+from test_allocator import MB
+from test_numa import nodes
+
+TIERS = """
+exec >/dev/ttyS1 2>&1
+export PATH=/tm/bin:$PATH TIERMEM_PRELOAD=/tm/lib/libtiermem-preload.so
+ndctl create-namespace -f -e namespace2.0 -m fsdax -M mem >/dev/null && dd if=/dev/vdb of=/dev/pmem2 bs=1M status=none
+mkdir -p /tmp/dax; mount -t ext4 -o dax=always /dev/pmem2 /tmp/dax && head -c 80000000 /dev/zero >/tmp/dax/pool
+for pmem in memfd:128M /dev/dax1.0 /tmp/dax/pool numa:1; do
+	for mode in sync vector libaio uring; do
+		TIERMEM_TEST_MIGRATE=random tiermem run --dram 2M --pmem $pmem --granule 4K --stats /tm/stats -- direct_io /dev/vda 2 $mode || echo failed
+		echo $mode $(tr ',' '\\n' </tm/stats | tr -d '"{}' | grep -E 'kind|promoted:|demoted:|refused' | sed 's/.*kind:/kind:/')
+	done
+done
+uname -r
+"""
+
+
+@pytest.mark.parametrize("kernel", ["guest", "kernel13/guest"])
+def test_direct_io_on_every_tier(programs, tmp_path, kernel):
+    if not (simvm.BUILD / kernel / "vmlinuz").exists():
+        pytest.skip(f"needs the guest: make {kernel.split('/')[0]}")
+    (tmp_path / "disk").write_bytes(bytes(8 * MB))
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-O", "^has_journal", tmp_path / "fs", "96M"], check=True)
+    machine = nodes(128)
+    for i in (1, 2):
+        machine["qemu"] += ["-object", f"memory-backend-ram,id=p{i},size=128M", "-device", f"nvdimm,memdev=p{i},id=nv{i}"]
+    for i, file in enumerate(("disk", "fs")):
+        machine["qemu"] += ["-drive", f"file={tmp_path}/{file},format=raw,if=none,id=d{i},cache=none", "-device", f"virtio-blk-pci,drive=d{i}"]
+    guest = simvm.run(tmp_path, TIERS, programs=("tiermem",), libraries=("libtiermem-preload.so",), plugin=None, preload=False,
+                      extra={"direct_io": programs / "direct_io"}, timeout=500, kernel=simvm.BUILD / kernel, **machine)
+    out = guest.results.replace("\r", "")
+    assert "@@exit 0" in out and "failed" not in out.split() and "broken" not in out, out + guest.console
+    assert len(re.findall(r"^ok ", out, re.M)) == 16, out
+    runs = re.findall(r"^(\w+) kind:(\w+) promoted:(\d+) demoted:(\d+) .*refused:(\w+)", out.replace("migrations:", ""), re.M)
+    assert [r[1] for r in runs] == [k for k in ("memfd", "devdax", "fsdax", "numa") for _ in range(4)], out
+    for mode, kind, promoted, demoted, refused in runs:
+        if mode == "uring" and kind != "numa":
+            assert refused == "io_uring", out  # it cannot be followed: no migration from then on
+        else:
+            assert refused == "null" and int(promoted) > 100 and int(demoted) > 100, out
+    assert ("6.12" if "13" in kernel else "6.1.") in out
