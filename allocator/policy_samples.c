@@ -10,7 +10,7 @@
 // The policy `oracle` is the same without doubt: when the quota is set (again), every granule is put where its own count says, at once, and
 // counting begins anew. With a sampling unit that costs nothing, that is the best static placement of the trace: for experiments.
 // When PMEM suddenly gets considerably more of the misses, the program does something else than before, and most of what was counted is
-// forgotten. A granule that is new counts as average, for want of samples.
+// forgotten. A granule that is new counts as average.
 // Without samples it sleeps. Each sample costs the program, so they are rarer while nothing is on PMEM, and when little moves.
 #include "allocator/core.h"
 #include "allocator/heat_file.h"
@@ -51,6 +51,7 @@
 static float *heat;  // by granule, from first on
 static float *group; // by group of granules: the heat of all of them
 static bool grouped; // that counts
+static uint8_t *known; // by granule, in a program: it was in use when last looked at
 static bool oracle;
 static double mass; // all heat
 static size_t first;
@@ -215,6 +216,18 @@ static void end_group(struct heats *groups, size_t g, float sum, unsigned n)
 	add(groups, *all);
 }
 
+// A program's new memory was just written to, whatever will be done with it: what was counted by the first look tells nothing. (Underneath a VM memory
+// is new once, when it is first touched; what has been seen never comes back to exactly 0.)
+static bool is_new(size_t g)
+{
+	if (!known)
+		return heat[g - first] == 0;
+	if (known[g - first])
+		return false;
+	known[g - first] = 1;
+	return true;
+}
+
 static void fit(void)
 {
 	static struct heats single, groups;
@@ -231,11 +244,14 @@ static void fit(void)
 			n = 0;
 			current = g;
 		}
-		if (!held(g))
+		if (!held(g)) {
+			if (known && known[g - first])
+				known[g - first] = 0;
 			continue;
-		if (heat[g - first] == 0) { // new: what has been seen never comes back to exactly 0
+		}
+		if (is_new(g)) {
+			mass += average - heat[g - first];
 			heat[g - first] = average;
-			mass += average;
 		}
 		add(&single, heat[g - first]);
 		sum += heat[g - first];
@@ -386,6 +402,8 @@ static bool prepare(void)
 	size_t n = (tm.bytes >> tm.shift) - first;
 	if (!tm.guest && !oracle) // underneath a VM what lies together has nothing in common
 		group = tm_os_reserve_table((n / GROUP + 1) * sizeof(*group));
+	if (!tm.guest)
+		known = tm_os_reserve_table(n);
 	heat = tm_os_reserve_table(n * sizeof(*heat));
 	return heat;
 }
