@@ -26,6 +26,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -48,6 +49,13 @@ static struct actor *holder;	    /* has a token; NULL: nobody, or somebody sleep
 static unsigned int n_running;	    /* actors with a token */
 static unsigned int n_events;	    /* those of them that are no vCPUs */
 static unsigned int parallel;	    /* vCPUs that may run at a time */
+/* Tokens' host CPUs in free mode; none: Linux chooses. */
+static struct {
+	int cpu;
+	bool taken;
+} place[SCHED_MAX_VCPUS];
+static unsigned int n_places;
+static cpu_set_t all_cpus;
 static struct actor *locked_poller; /* polls with QEMU's big lock held; NULL: nobody */
 static unsigned int n_vcpus;	    /* highest attached index + 1 */
 static unsigned int n_workers;
@@ -89,6 +97,56 @@ static void wake(struct actor *a)
 static uint64_t clock_of(const struct actor *a)
 {
 	return __atomic_load_n(&a->time_ps, __ATOMIC_RELAXED);
+}
+
+/* Finds a host CPU for each token; none when QEMU may use more or fewer of them. */
+static void find_cpus(void)
+{
+	unsigned int n = 0;
+
+	if (parallel == 1 || parallel > SCHED_MAX_VCPUS || sched_getaffinity(0, sizeof(all_cpus), &all_cpus) ||
+	    (unsigned int)CPU_COUNT(&all_cpus) != parallel)
+		return;
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &all_cpus))
+			place[n++].cpu = i;
+	n_places = n;
+}
+
+void sched_anywhere(void)
+{
+	if (n_places)
+		sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
+}
+
+/*
+ * Puts vCPU a, which gets a token, on a free host CPU: its last one, or where the token's last holder stops. Linux would at times put it
+ * behind another vCPU that runs, and leave it there while this CPU is idle.
+ */
+static void take_place(struct actor *a)
+{
+	unsigned int i = a->place;
+	cpu_set_t set;
+
+	if (!n_places)
+		return;
+	if (i >= n_places || place[i].taken)
+		for (i = 0; i < n_places - 1 && place[i].taken; i++)
+			;
+	place[i].taken = true;
+	if (a->placed && a->place == i)
+		return;
+	a->placed = true;
+	a->place = i;
+	CPU_ZERO(&set);
+	CPU_SET(place[i].cpu, &set);
+	sched_setaffinity(a->tid, sizeof(set), &set);
+}
+
+static void leave_place(const struct actor *a)
+{
+	if (n_places)
+		place[a->place].taken = false;
 }
 
 /* The time at which a wants the token, SCHED_NEVER when it does not. */
@@ -262,10 +320,12 @@ static void give(struct actor *next)
 	holder = next;
 	n_running++;
 	progress++;
-	if (next->kind == KIND_VCPU)
+	if (next->kind == KIND_VCPU) {
+		take_place(next);
 		set_limit(next);
-	else
+	} else {
 		n_events++;
+	}
 	if (__atomic_exchange_n(&next->futex, GO, __ATOMIC_RELEASE) == SLEEP_OUTSIDE)
 		(void)!write(wake_fd, &(uint64_t){1}, 8);
 }
@@ -307,7 +367,10 @@ static void pass_on(struct actor *self, uint64_t at_ps)
 	now_ps = at_ps;
 	self->futex = HOLD;
 	n_running--;
-	n_events -= self->kind != KIND_VCPU;
+	if (self->kind == KIND_VCPU)
+		leave_place(self);
+	else
+		n_events--;
 	if (holder == self) {
 		holder = NULL;
 		for (struct actor *a = n_running ? next_actor(NULL) : NULL; a; a = next_actor(a))
@@ -336,6 +399,7 @@ void sched_init(uint64_t quantum_ns, unsigned int tokens)
 {
 	quantum_ps = quantum_ns * PS_PER_NS;
 	parallel = tokens;
+	find_cpus();
 	wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	main_actor->kind = KIND_MAIN;
 	main_actor->id = SCHED_MAX_VCPUS;
