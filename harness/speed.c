@@ -219,6 +219,14 @@ int command_speed(int argc, char **argv)
 
 	if (code)
 		return code;
+	for (size_t i = 0; i < COUNT(loads); i++) {
+		int64_t t = speed_threads(&s, &loads[i]), c = speed_connections(&s, &loads[i]);
+
+		if (!t || c % t == 0)
+			continue;
+		complain("--connections: %lld is no multiple of %lld threads (--threads)", (long long)c, (long long)t);
+		return EXIT_USAGE;
+	}
 	code = make_cells(&s, load, vcpus, mode);
 	if (code)
 		return code;
