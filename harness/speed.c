@@ -224,7 +224,8 @@ int command_speed(int argc, char **argv)
 
 		if (!t || c % t == 0)
 			continue;
-		complain("--connections: %lld is no multiple of %lld threads (--threads)", (long long)c, (long long)t);
+		complain("--connections: %lld is no multiple of %lld threads (--threads)", (long long)c,
+			 (long long)t);
 		return EXIT_USAGE;
 	}
 	code = make_cells(&s, load, vcpus, mode);

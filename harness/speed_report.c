@@ -242,8 +242,8 @@ static void write_csv(const struct speed *s, FILE *f)
 static void print_json(const struct speed *s, const char *qemu)
 {
 	json_t *cells = json_array(), *asked = json_array();
-	json_t *doc = json_pack("{s:i, s:s, s:s, s:o, s:o, s:f}", "schema", 1, "qemu", qemu, "clock", s->clock,
-				"cells", cells, "targets", asked, "others_cpu_max", busiest(s));
+	json_t *doc = json_pack("{s:i, s:s, s:s, s:o, s:o, s:f}", "schema", 1, "qemu", qemu, "clock",
+				s->clock, "cells", cells, "targets", asked, "others_cpu_max", busiest(s));
 
 	for (int i = 0; i < s->n_cells; i++) {
 		const struct speed_cell *c = &s->cells[i];

@@ -12,6 +12,7 @@
  * With more than one token (free mode on a host with several CPUs) vCPUs run side by side, as long as none is more than a quantum
  * ahead of another, and the main loop and workers beside them: at once when something has happened for them, at a time that they
  * wanted when no running vCPU is behind it. Who gets where first is then up to the host, so runs differ.
+ * A token has a host CPU when there are as many (take_place()).
  *
  * Simulated time is cut into quanta. Every ready vCPU runs to the end of the present quantum before any enters the next;
  * within it they go in the order in which their slices began, so one that was interrupted goes on before the others, and
@@ -45,10 +46,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 struct actor sched_actors[SCHED_MAX_ACTORS];
 static struct actor *const main_actor = &sched_actors[SCHED_MAX_VCPUS];
 static struct actor *const workers = &sched_actors[SCHED_MAX_VCPUS + 1];
-static struct actor *holder;	    /* has a token; NULL: nobody, or somebody sleeps in a real poll */
-static unsigned int n_running;	    /* actors with a token */
-static unsigned int n_events;	    /* those of them that are no vCPUs */
-static unsigned int parallel;	    /* vCPUs that may run at a time */
+static struct actor *holder;   /* has a token; NULL: nobody, or somebody sleeps in a real poll */
+static unsigned int n_running; /* actors with a token */
+static unsigned int n_events;  /* those of them that are no vCPUs */
+static unsigned int parallel;  /* vCPUs that may run at a time */
 /* Tokens' host CPUs in free mode; none: Linux chooses. */
 static struct {
 	int cpu;
@@ -104,7 +105,8 @@ static void find_cpus(void)
 {
 	unsigned int n = 0;
 
-	if (parallel == 1 || parallel > SCHED_MAX_VCPUS || sched_getaffinity(0, sizeof(all_cpus), &all_cpus) ||
+	if (parallel == 1 || parallel > SCHED_MAX_VCPUS ||
+	    sched_getaffinity(0, sizeof(all_cpus), &all_cpus) ||
 	    (unsigned int)CPU_COUNT(&all_cpus) != parallel)
 		return;
 	for (int i = 0; i < CPU_SETSIZE; i++)
@@ -432,7 +434,8 @@ struct actor *sched_new_worker(void)
 	struct actor *a = NULL;
 
 	pthread_mutex_lock(&lock);
-	for (unsigned int i = 0; sched_self && sched_self->state == ACTOR_RUNNING && i < SCHED_MAX_WORKERS; i++) {
+	for (unsigned int i = 0; sched_self && sched_self->state == ACTOR_RUNNING && i < SCHED_MAX_WORKERS;
+	     i++) {
 		if (workers[i].state != ACTOR_NONE)
 			continue;
 		a = &workers[i];
@@ -709,7 +712,8 @@ int sched_trace(const char *path)
 
 void sched_dump(void)
 {
-	static const char *const states[] = {"none", "running", "ready", "waiting", "polling", "waiting for the disk"};
+	static const char *const states[] = {"none",	"running", "ready",
+					     "waiting", "polling", "waiting for the disk"};
 	static const char *const kinds[] = {"vCPU", "main loop", "I/O worker"};
 
 	for (unsigned int i = 0; i < SCHED_MAX_ACTORS; i++) {
