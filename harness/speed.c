@@ -18,18 +18,20 @@ static const struct speed_load loads[] = {
 	{.name = "redis",
 	 .root = "build/guest/root.img",
 	 .made = "make guest",
-	 .operation = "requests, half SET and half GET, of 1 KiB to 5,000 keys by 8 connections",
+	 .operation = "requests, half SET and half GET, of 1 KiB to 5,000 keys",
+	 .threads = 2,
+	 .connections = 8,
 	 .requests = 20000,
 	 .ram_mib = 512,
 	 .setup = "taskset -c $server_cpus redis-server --save '' --bind 127.0.0.1 >/tm/server.log 2>&1 &\n"
 		  "load() {\n"
-		  "\ttaskset -c $client_cpus tmload -t 2 -c 4 --distinct-client-seed --key-maximum 5000 -d "
-		  "1024 "
-		  "--hide-histogram \\\n"
+		  "\ttaskset -c $client_cpus tmload -t $threads -c $((connections / threads)) "
+		  "--distinct-client-seed \\\n"
+		  "\t\t--key-maximum 5000 -d 1024 --hide-histogram \\\n"
 		  "\t\t--wait-for-server 30 \"$@\" >/tm/load.log 2>&1 || { cat /tm/load.log; fail load; }\n"
 		  "}\n"
 		  "load --ratio 1:0 --key-pattern P:P -n allkeys\n",
-	 .work = "load --ratio 1:1 -n $((requests / 8))\n"},
+	 .work = "load --ratio 1:1 -n $((requests / connections))\n"},
 	{.name = "sysbench",
 	 .root = "build/guest-mysql/root.img",
 	 .made = "make guest-mysql",
@@ -107,6 +109,16 @@ static bool all_known(const char *option, const char *list, const char *const *n
 	return true;
 }
 
+int64_t speed_threads(const struct speed *s, const struct speed_load *l)
+{
+	return s->threads && l->threads ? s->threads : l->threads;
+}
+
+int64_t speed_connections(const struct speed *s, const struct speed_load *l)
+{
+	return s->connections && l->connections ? s->connections : l->connections;
+}
+
 /* Lays out the configurations: of one load and number of vCPUs, all modes follow each other. 0 or EXIT_USAGE. */
 static int make_cells(struct speed *s, const char *load_list, const char *vcpu_list, const char *mode_list)
 {
@@ -175,7 +187,7 @@ static int run_all(struct speed *s, bool progress)
 
 int command_speed(int argc, char **argv)
 {
-	static struct speed s = {.repeat = 3, .timeout = 600};
+	static struct speed s = {.repeat = 3, .timeout = 600, .clock = "hpet"};
 	const char *load = NULL, *vcpus = "1,2,4,8", *mode = NULL, *profile = "sim/profiles/optane-100.conf",
 		   *out = "results/speed", *format = "human", *progress = "auto";
 	bool enforce = false;
@@ -185,6 +197,10 @@ int command_speed(int argc, char **argv)
 		{"mode", OPT_TEXT, &mode, "NAME,...", "only these of plain,off,on,strict", 0, 0},
 		{"requests", OPT_INT, &s.requests, "N", "operations of the measured part (the load's own)", 8,
 		 100000000},
+		{"threads", OPT_INT, &s.threads, "N", "Redis: threads of the client (2)", 1, 64},
+		{"connections", OPT_INT, &s.connections, "N",
+		 "Redis: connections of all of them, a multiple of the threads (8)", 1, 10000},
+		{"clock", OPT_CHOICE, &s.clock, "hpet|tsc", "the guest's clock, in every mode (hpet)", 0, 0},
 		{"repeat", OPT_INT, &s.repeat, "N", "runs of each configuration; medians are reported (3)", 1,
 		 SPEED_MAX_REPEATS},
 		{"profile", OPT_TEXT, &profile, "FILE", "profile (sim/profiles/optane-100.conf)", 0, 0},
@@ -203,6 +219,15 @@ int command_speed(int argc, char **argv)
 
 	if (code)
 		return code;
+	for (size_t i = 0; i < COUNT(loads); i++) {
+		int64_t t = speed_threads(&s, &loads[i]), c = speed_connections(&s, &loads[i]);
+
+		if (!t || c % t == 0)
+			continue;
+		complain("--connections: %lld is no multiple of %lld threads (--threads)", (long long)c,
+			 (long long)t);
+		return EXIT_USAGE;
+	}
 	code = make_cells(&s, load, vcpus, mode);
 	if (code)
 		return code;

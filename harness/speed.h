@@ -21,9 +21,11 @@ struct speed_load {
 	const char *root;  /* image, in the source tree */
 	const char *made;  /* by this command */
 	const char *setup; /* shell, before the measured part: */
-	const char *work;  /* shell; $requests, $vcpus, $server_cpus and $client_cpus are set in both */
+	/* shell; $requests, $vcpus, $server_cpus, $client_cpus, $threads and $connections are set in both */
+	const char *work;
 	const char *operation;
 	int64_t requests, ram_mib;
+	int64_t threads, connections; /* of the client; 0: the load takes none */
 	const char *phase;		   /* that the work marks itself; NULL: all of it is measured */
 	const struct overlay_part *parts; /* NULL: overlay_tiermem */
 };
@@ -49,12 +51,18 @@ struct speed_cell {
 struct speed {
 	const char *qemu, *out; /* program, folder of this run's files */
 	char profile[PATH_LEN], plugin[PATH_LEN];
-	int64_t requests, repeat, timeout; /* requests 0: the load's own */
+	int64_t requests, threads, connections; /* 0: the load's own */
+	int64_t repeat, timeout;
+	const char *clock; /* the guest's: hpet or tsc */
 	struct speed_cell cells[SPEED_MAX_CELLS];
 	int n_cells;
 };
 
 extern const char *const speed_mode_names[SPEED_MODES];
+
+/* The client's threads, and its connections, all together; 0: the load takes none. */
+int64_t speed_threads(const struct speed *s, const struct speed_load *l);
+int64_t speed_connections(const struct speed *s, const struct speed_load *l);
 
 /* Runs one VM of a cell to its end and adds what it took. 0 or an exit code, said why. */
 int speed_vm(const struct speed *s, struct speed_cell *cell);

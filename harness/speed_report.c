@@ -184,14 +184,19 @@ static void print_human(const struct speed *s, const char *qemu)
 {
 	const struct speed_load *last = NULL;
 
-	printf("QEMU %s; medians of %lld runs of the measured part, boot excluded\n", qemu,
-	       (long long)s->repeat);
+	printf("QEMU %s; medians of %lld runs of the measured part, boot excluded; the guest's clock: %s\n",
+	       qemu, (long long)s->repeat, s->clock);
 	for (int i = 0; i < s->n_cells; i++) {
 		const struct speed_load *l = s->cells[i].load;
 
-		if (l != last)
-			printf("%s: %lld %s\n", l->name, (long long)(s->requests ? s->requests : l->requests),
+		if (l != last) {
+			printf("%s: %lld %s", l->name, (long long)(s->requests ? s->requests : l->requests),
 			       l->operation);
+			if (l->threads)
+				printf(", by %lld connections of %lld threads",
+				       (long long)speed_connections(s, l), (long long)speed_threads(s, l));
+			printf("\n");
+		}
 		last = l;
 	}
 	printf("\n");
@@ -237,8 +242,8 @@ static void write_csv(const struct speed *s, FILE *f)
 static void print_json(const struct speed *s, const char *qemu)
 {
 	json_t *cells = json_array(), *asked = json_array();
-	json_t *doc = json_pack("{s:i, s:s, s:o, s:o, s:f}", "schema", 1, "qemu", qemu, "cells", cells,
-				"targets", asked, "others_cpu_max", busiest(s));
+	json_t *doc = json_pack("{s:i, s:s, s:s, s:o, s:o, s:f}", "schema", 1, "qemu", qemu, "clock",
+				s->clock, "cells", cells, "targets", asked, "others_cpu_max", busiest(s));
 
 	for (int i = 0; i < s->n_cells; i++) {
 		const struct speed_cell *c = &s->cells[i];

@@ -40,13 +40,15 @@ static const char *in_dir(const struct machine *m, const char *name)
 static void write_script(const struct machine *m, struct text *t)
 {
 	const struct speed_load *l = m->cell->load;
-	int vcpus = m->cell->vcpus, last = vcpus < 3 ? vcpus - 1 : 2;
+	int64_t threads = speed_threads(m->s, l), connections = speed_connections(m->s, l);
+	int vcpus = m->cell->vcpus, last = threads < vcpus ? (int)threads : vcpus - 1;
 	bool model = m->cell->mode == SPEED_ON || m->cell->mode == SPEED_STRICT;
 
 	text_add(t, "#!/bin/sh\n# Made by tmbench speed.\n");
 	text_add(t, "fail() { echo \"tmbench-guest: error: $*\"; exit 1; }\n");
 	text_add(t, "requests=%lld vcpus=%d server_cpus=0 client_cpus=%d-%d\n",
 		 (long long)(m->s->requests ? m->s->requests : l->requests), vcpus, vcpus > 1 ? 1 : 0, last);
+	text_add(t, "threads=%lld connections=%lld\n", (long long)threads, (long long)connections);
 	text_add(t, "%s", l->setup);
 	text_add(t,
 		 "tmmark model %s || fail 'tmmark'\necho @@work begin >/dev/ttyS1\ntmmark begin measured\n",
@@ -64,8 +66,6 @@ static void command_line(const struct machine *m, struct arguments *a)
 					    "q35,nvdimm=on",
 					    "-accel",
 					    "tcg,thread=multi",
-					    "-cpu",
-					    "max,-tsc,-erms,-fsrm",
 					    "-rtc",
 					    "base=2024-01-01T00:00:00,clock=vm",
 					    "-seed",
@@ -76,6 +76,7 @@ static void command_line(const struct machine *m, struct arguments *a)
 	char root[PATH_LEN], kernel[PATH_LEN], e[3][2 * PATH_LEN];
 	const struct speed *s = m->s;
 	struct stat st = {0};
+	bool tsc = !strcmp(s->clock, "tsc");
 
 	root_path(root, m->cell->load->root);
 	root_path(kernel, "build/guest/vmlinuz");
@@ -83,6 +84,8 @@ static void command_line(const struct machine *m, struct arguments *a)
 	arguments_add(a, "%s", s->qemu);
 	for (size_t i = 0; fixed[i]; i++)
 		arguments_add(a, "%s", fixed[i]);
+	arguments_add(a, "-cpu");
+	arguments_add(a, "max,%s-erms,-fsrm", tsc ? "" : "-tsc,");
 	arguments_add(a, "-smp");
 	arguments_add(a, "%d", m->cell->vcpus);
 	arguments_add(a, "-m");
@@ -97,8 +100,8 @@ static void command_line(const struct machine *m, struct arguments *a)
 	arguments_add(a, "-initrd");
 	arguments_add(a, "%s", in_dir(m, "initrd"));
 	arguments_add(a, "-append");
-	arguments_add(
-		a, "console=ttyS0 panic=-1 clocksource=hpet tsc=unstable nokaslr random.trust_cpu=on quiet");
+	arguments_add(a, "console=ttyS0 panic=-1 clocksource=%s nokaslr random.trust_cpu=on quiet",
+		      tsc ? "tsc tsc=reliable" : "hpet tsc=unstable");
 	for (int i = 0; i < 2; i++) {
 		arguments_add(a, "-serial");
 		arguments_add(a, "file:%s", in_dir(m, i ? "results.log" : "console.log"));

@@ -27,22 +27,41 @@ static inline uint32_t *cache_set(const struct cache *c, uint32_t line)
 	return c->set[(uint32_t)(((uint64_t)(line * 2654435761u) * c->sets) >> 32)];
 }
 
+/* Asks the host for a line's set, which is seldom in its L1. */
+static inline void cache_prefetch(const struct cache *c, uint32_t line)
+{
+	__builtin_prefetch(cache_set(c, line), 1);
+}
+
+/* Which slots hold a line, a bit each; those beyond `ways` never do. Vectorised: a branch for each would often be mispredicted. */
+static inline uint32_t cache_find(const uint32_t *set, uint32_t line)
+{
+	typedef uint32_t four __attribute__((vector_size(16)));
+	typedef int16_t eight __attribute__((vector_size(16)));
+	typedef char sixteen __attribute__((vector_size(16)));
+	const four *v = (const four *)(const void *)set, want = (four){0} + (line << 1 | 1);
+	eight low, high;
+
+	if (__builtin_expect(want[0] == CACHE_NONE, 0))
+		return 0;
+	low = __builtin_ia32_packssdw128((v[0] | 1) == want, (v[1] | 1) == want);
+	high = __builtin_ia32_packssdw128((v[2] | 1) == want, (v[3] | 1) == want);
+	return (uint32_t)__builtin_ia32_pmovmskb128((sixteen)__builtin_ia32_packsswb128(low, high));
+}
+
 /* Looks a line up, moves it to the front, marks it dirty on a store. False: it is not there. */
 static inline bool cache_hit(const struct cache *c, uint32_t line, bool store)
 {
-	uint32_t *set = cache_set(c, line);
+	uint32_t *set = cache_set(c, line), found = cache_find(set, line), e;
 
-	for (uint32_t i = 0; i < c->ways; i++) {
-		uint32_t e = set[i];
-
-		if (e >> 1 != line || e == CACHE_NONE)
-			continue;
-		if (i)
-			memmove(set + 1, set, i * sizeof(*set));
-		set[0] = e | store;
-		return true;
-	}
-	return false;
+	if (!found)
+		return false;
+	found = (uint32_t)__builtin_ctz(found);
+	e = set[found];
+	for (; found; found--)
+		set[found] = set[found - 1];
+	set[0] = e | store;
+	return true;
 }
 
 /* Forgets a line, whatever its state. */
@@ -73,9 +92,14 @@ static inline bool cache_clean(const struct cache *c, uint32_t line)
 static inline uint32_t cache_fill(const struct cache *c, uint32_t line, bool dirty)
 {
 	uint32_t *set = cache_set(c, line);
-	uint32_t out = set[c->ways - 1];
+	uint32_t out = set[c->ways - 1], former[CACHE_WAYS - 1];
 
-	memmove(set + 1, set, (c->ways - 1) * sizeof(*set));
+	if (__builtin_expect(c->ways == CACHE_WAYS, 1)) {
+		memcpy(former, set, sizeof(former));
+		memcpy(set + 1, former, sizeof(former));
+	} else {
+		memmove(set + 1, set, (c->ways - 1) * sizeof(*set));
+	}
 	set[0] = line << 1 | dirty;
 	return out;
 }

@@ -226,12 +226,13 @@ static uintptr_t host_of_physical(uint64_t physical)
 static uintptr_t host_of_access(qemu_plugin_meminfo_t info, uint64_t vaddr)
 {
 	const struct qemu_plugin_hwaddr *hw = qemu_plugin_get_hwaddr(info, vaddr);
+	const struct hwaddr_7_2 *hw_7_2 = (const struct hwaddr_7_2 *)(const void *)hw;
 
-	if (!hw || qemu_plugin_hwaddr_is_io(hw))
+	if (!hw)
 		return 0;
-	if (memory_api_is_physical)
-		return host_of_physical(qemu_plugin_hwaddr_phys_addr(hw));
-	return (uintptr_t)((const struct hwaddr_7_2 *)(const void *)hw)->hostaddr;
+	if (!memory_api_is_physical)
+		return hw_7_2->is_io ? 0 : (uintptr_t)hw_7_2->hostaddr;
+	return qemu_plugin_hwaddr_is_io(hw) ? 0 : host_of_physical(qemu_plugin_hwaddr_phys_addr(hw));
 }
 
 uint32_t memory_line(qemu_plugin_meminfo_t info, uint64_t vaddr, enum tier_id *tier)

@@ -87,12 +87,12 @@ static inline void count_block(unsigned int index, uintptr_t instructions, uint6
 		end_slice(index);
 }
 
-static void on_block(unsigned int index, void *data)
+static __attribute__((aligned(64))) void on_block(unsigned int index, void *data)
 {
 	count_block(index, (uintptr_t)data, machine.instruction_ps);
 }
 
-static void on_system_block(unsigned int index, void *data)
+static __attribute__((aligned(64))) void on_system_block(unsigned int index, void *data)
 {
 	count_block(index, (uintptr_t)data, machine.system_instruction_ps);
 }
@@ -112,14 +112,10 @@ static __attribute__((noinline)) void l1_access(struct vcpu *v, qemu_plugin_memi
 			return;
 		there = true;
 	}
-	if (there)
-		l1_set_dirty(&v->l1, line, true);
-	else
-		l1_fill(&v->l1, line, store);
-	vcpu_miss(v, info, vaddr, store);
+	vcpu_miss(v, info, vaddr, store, there);
 }
 
-static void on_access(unsigned int index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
+static __attribute__((aligned(64))) void on_access(unsigned int index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
 {
 	struct vcpu *v = machine.vcpu[index];
 	uint64_t entry = *l1_slot(&v->l1, vaddr >> 6);

@@ -12,6 +12,7 @@
  * With more than one token (free mode on a host with several CPUs) vCPUs run side by side, as long as none is more than a quantum
  * ahead of another, and the main loop and workers beside them: at once when something has happened for them, at a time that they
  * wanted when no running vCPU is behind it. Who gets where first is then up to the host, so runs differ.
+ * A token has a host CPU when there are as many (take_place()).
  *
  * Simulated time is cut into quanta. Every ready vCPU runs to the end of the present quantum before any enters the next;
  * within it they go in the order in which their slices began, so one that was interrupted goes on before the others, and
@@ -26,6 +27,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -44,10 +46,17 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 struct actor sched_actors[SCHED_MAX_ACTORS];
 static struct actor *const main_actor = &sched_actors[SCHED_MAX_VCPUS];
 static struct actor *const workers = &sched_actors[SCHED_MAX_VCPUS + 1];
-static struct actor *holder;	    /* has a token; NULL: nobody, or somebody sleeps in a real poll */
-static unsigned int n_running;	    /* actors with a token */
-static unsigned int n_events;	    /* those of them that are no vCPUs */
-static unsigned int parallel;	    /* vCPUs that may run at a time */
+static struct actor *holder;   /* has a token; NULL: nobody, or somebody sleeps in a real poll */
+static unsigned int n_running; /* actors with a token */
+static unsigned int n_events;  /* those of them that are no vCPUs */
+static unsigned int parallel;  /* vCPUs that may run at a time */
+/* Tokens' host CPUs in free mode; none: Linux chooses. */
+static struct {
+	int cpu;
+	bool taken;
+} place[SCHED_MAX_VCPUS];
+static unsigned int n_places;
+static cpu_set_t all_cpus;
 static struct actor *locked_poller; /* polls with QEMU's big lock held; NULL: nobody */
 static unsigned int n_vcpus;	    /* highest attached index + 1 */
 static unsigned int n_workers;
@@ -89,6 +98,57 @@ static void wake(struct actor *a)
 static uint64_t clock_of(const struct actor *a)
 {
 	return __atomic_load_n(&a->time_ps, __ATOMIC_RELAXED);
+}
+
+/* Finds a host CPU for each token; none when QEMU may use more or fewer of them. */
+static void find_cpus(void)
+{
+	unsigned int n = 0;
+
+	if (parallel == 1 || parallel > SCHED_MAX_VCPUS ||
+	    sched_getaffinity(0, sizeof(all_cpus), &all_cpus) ||
+	    (unsigned int)CPU_COUNT(&all_cpus) != parallel)
+		return;
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &all_cpus))
+			place[n++].cpu = i;
+	n_places = n;
+}
+
+void sched_anywhere(void)
+{
+	if (n_places)
+		sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
+}
+
+/*
+ * Puts vCPU a, which gets a token, on a free host CPU: its last one, or where the token's last holder stops. Linux would at times put it
+ * behind another vCPU that runs, and leave it there while this CPU is idle.
+ */
+static void take_place(struct actor *a)
+{
+	unsigned int i = a->place;
+	cpu_set_t set;
+
+	if (!n_places)
+		return;
+	if (i >= n_places || place[i].taken)
+		for (i = 0; i < n_places - 1 && place[i].taken; i++)
+			;
+	place[i].taken = true;
+	if (a->placed && a->place == i)
+		return;
+	a->placed = true;
+	a->place = i;
+	CPU_ZERO(&set);
+	CPU_SET(place[i].cpu, &set);
+	sched_setaffinity(a->tid, sizeof(set), &set);
+}
+
+static void leave_place(const struct actor *a)
+{
+	if (n_places)
+		place[a->place].taken = false;
 }
 
 /* The time at which a wants the token, SCHED_NEVER when it does not. */
@@ -262,10 +322,12 @@ static void give(struct actor *next)
 	holder = next;
 	n_running++;
 	progress++;
-	if (next->kind == KIND_VCPU)
+	if (next->kind == KIND_VCPU) {
+		take_place(next);
 		set_limit(next);
-	else
+	} else {
 		n_events++;
+	}
 	if (__atomic_exchange_n(&next->futex, GO, __ATOMIC_RELEASE) == SLEEP_OUTSIDE)
 		(void)!write(wake_fd, &(uint64_t){1}, 8);
 }
@@ -307,7 +369,10 @@ static void pass_on(struct actor *self, uint64_t at_ps)
 	now_ps = at_ps;
 	self->futex = HOLD;
 	n_running--;
-	n_events -= self->kind != KIND_VCPU;
+	if (self->kind == KIND_VCPU)
+		leave_place(self);
+	else
+		n_events--;
 	if (holder == self) {
 		holder = NULL;
 		for (struct actor *a = n_running ? next_actor(NULL) : NULL; a; a = next_actor(a))
@@ -336,6 +401,7 @@ void sched_init(uint64_t quantum_ns, unsigned int tokens)
 {
 	quantum_ps = quantum_ns * PS_PER_NS;
 	parallel = tokens;
+	find_cpus();
 	wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	main_actor->kind = KIND_MAIN;
 	main_actor->id = SCHED_MAX_VCPUS;
@@ -368,7 +434,8 @@ struct actor *sched_new_worker(void)
 	struct actor *a = NULL;
 
 	pthread_mutex_lock(&lock);
-	for (unsigned int i = 0; sched_self && sched_self->state == ACTOR_RUNNING && i < SCHED_MAX_WORKERS; i++) {
+	for (unsigned int i = 0; sched_self && sched_self->state == ACTOR_RUNNING && i < SCHED_MAX_WORKERS;
+	     i++) {
 		if (workers[i].state != ACTOR_NONE)
 			continue;
 		a = &workers[i];
@@ -645,7 +712,8 @@ int sched_trace(const char *path)
 
 void sched_dump(void)
 {
-	static const char *const states[] = {"none", "running", "ready", "waiting", "polling", "waiting for the disk"};
+	static const char *const states[] = {"none",	"running", "ready",
+					     "waiting", "polling", "waiting for the disk"};
 	static const char *const kinds[] = {"vCPU", "main loop", "I/O worker"};
 
 	for (unsigned int i = 0; i < SCHED_MAX_ACTORS; i++) {

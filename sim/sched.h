@@ -53,6 +53,8 @@ struct actor {
 	nfds_t n_fds;
 	bool kicked; /* POLLING: somebody made one of its descriptors ready */
 	int tid;     /* Linux's number of its thread */
+	unsigned int place; /* vCPU, free mode: its token's host CPU, */
+	bool placed;	    /* if it has had one */
 	uint32_t futex;
 };
 
@@ -75,6 +77,9 @@ struct actor *sched_attach_vcpu(unsigned int index);
 /* For a thread that the calling actor is about to create: an actor ready at the caller's time. NULL when the caller does not
    hold the token or there are SCHED_MAX_WORKERS already: that thread stays outside. */
 struct actor *sched_new_worker(void);
+
+/* A new thread inherits the host CPU of the vCPU that made it, if that has one: the calling thread may run on all again. */
+void sched_anywhere(void);
 
 /* The new thread is a: returns when it has the token. */
 void sched_enter(struct actor *a);

@@ -40,6 +40,7 @@ static void *run(void *data)
 
 	free(data);
 	created_by_us = true;
+	sched_anywhere();
 	if (s.actor) {
 		/* A key's destructor runs whether the thread returns or exits. */
 		pthread_setspecific(leave_key, s.actor);

@@ -175,13 +175,20 @@ static uint64_t wait_for_move(struct vcpu *v, uint32_t line, uint64_t now_ps)
 	return v->actor->time_ps = now_ps + stall;
 }
 
-void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store)
+void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store, bool there)
 {
 	enum tier_id tier;
 	uint32_t line = memory_line(info, vaddr, &tier), out;
 	uint64_t now = v->actor->time_ps, stall;
 
 	v->miss_vaddr = vaddr;
+	/* The L1 first: the L2's set is on its way meanwhile. */
+	if (line != MEMORY_IO)
+		cache_prefetch(&v->l2, line);
+	if (there)
+		l1_set_dirty(&v->l1, vaddr >> 6, true);
+	else
+		l1_fill(&v->l1, vaddr >> 6, store);
 	if (line == MEMORY_IO)
 		return;
 	now = wait_for_move(v, line, now);
@@ -192,6 +199,7 @@ void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store)
 		stall = store ? 0 : machine.l2_hit_ps;
 	} else {
 		v->n.l2_misses++;
+		cache_prefetch(&machine.llc, line);
 		machine_lock();
 		if (cache_hit(&machine.llc, line, false))
 			stall = store ? 0 : machine.llc_hit_ps;

@@ -86,8 +86,8 @@ void machine_model(bool on);
 /* The vCPU that is running this thread, made at its first call. */
 struct vcpu *vcpu_get(unsigned int index);
 
-/* A memory access that the L1 filter did not answer. */
-void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store);
+/* A memory access that the L1 did not answer; there: a store to a line that is in its filter, clean. */
+void vcpu_miss(struct vcpu *v, uint32_t info, uint64_t vaddr, bool store, bool there);
 
 /* A non-temporal store: past the caches, combined to whole lines. */
 void vcpu_nt_store(struct vcpu *v, uint32_t info, uint64_t vaddr);

@@ -75,6 +75,14 @@ def test_a_target_without_its_runs_is_not_measured(tree):
     assert "plain" in done.stdout and "strict  " not in done.stdout
 
 
+def test_the_report_says_which_clock_and_load(tree):
+    args = ("--load", "redis", "--vcpus", "2", "--mode", "plain", "--repeat", 1)
+    done = speed(tree, *args)
+    assert "the guest's clock: hpet\n" in done.stdout and "by 8 connections of 2 threads\n" in done.stdout, done.stderr
+    done = speed(tree, *args, "--clock", "tsc", "--threads", 5, "--connections", 50)
+    assert "the guest's clock: tsc\n" in done.stdout and "by 50 connections of 5 threads\n" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("args, says", [
     (("--vcpus", "1,x"), "--vcpus 1,x: want up to 8 numbers of vCPUs from 1 to 64, as 1,2,4,8"),
     (("--vcpus", "0"), "--vcpus 0: want"),
@@ -85,6 +93,9 @@ def test_a_target_without_its_runs_is_not_measured(tree):
     (("--load", "redi"), "--load redi: 'redi' is none of: redis"),
     (("--repeat", "0"), "--repeat"),
     (("--format", "xml"), "--format"),
+    (("--clock", "acpi_pm"), "--clock"),
+    (("--connections", "9"), "--connections: 9 is no multiple of 2 threads (--threads)"),
+    (("--threads", "3"), "--connections: 8 is no multiple of 3 threads (--threads)"),
     (("redis",), "'redis' is no option of tmbench speed"),
 ])
 def test_usage(tree, args, says):

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,6 +27,7 @@ enum { MAX_VCPUS = 32, TIMER_NS = 50000, DISK_NS = 77000 };
 #define END_PS (UINT64_C(6000000) * PS_PER_NS)
 
 static unsigned int n_vcpus, noise, parallel = 1;
+static unsigned int host_cpus; /* that this process may use */
 static unsigned int side_by_side; /* most vCPUs that were seen to run at once */
 static unsigned int computing;
 static uint64_t clocks[MAX_VCPUS]; /* of vCPUs that compute; 0: others */
@@ -87,6 +89,14 @@ static void check_company(const struct actor *a)
 	if (n > parallel) {
 		fprintf(stderr, "%u vCPUs run at once\n", n);
 		_exit(5);
+	}
+	if (parallel > 1 && parallel == host_cpus) {
+		cpu_set_t set;
+
+		if (sched_getaffinity(0, sizeof(set), &set) || CPU_COUNT(&set) != 1) {
+			fprintf(stderr, "a vCPU with a token has no host CPU of its own\n");
+			_exit(7);
+		}
 	}
 	if (n > __atomic_load_n(&side_by_side, __ATOMIC_RELAXED))
 		__atomic_store_n(&side_by_side, n, __ATOMIC_RELAXED);
@@ -314,6 +324,7 @@ static int run(const char *path)
 {
 	pid_t pid = fork();
 	pthread_t t, rcu_thread;
+	cpu_set_t cpus;
 	int status;
 
 	if (pid) {
@@ -324,6 +335,8 @@ static int run(const char *path)
 	event_fd = eventfd(0, EFD_NONBLOCK);
 	for (unsigned int i = 0; i < n_vcpus; i++)
 		pthread_cond_init(&halt[i], NULL);
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	host_cpus = (unsigned int)CPU_COUNT(&cpus);
 	sched_init(20000, parallel);
 	if (sched_trace(path))
 		_exit(3);
