@@ -1,11 +1,12 @@
 // The tracker for NUMA nodes where somebody asks for it: DAMON, the kernel's own access monitor, through sysfs (root; Debian has it from kernel 6.12 on).
 //
-// DAMON looks at a page of each of at most REGIONS regions every SAMPLE, says once a SECOND how often it found one used, and splits and merges
+// DAMON looks at a page of each of at most REGIONS regions every SAMPLE, says after some of them how often it found one used, and splits and merges
 // regions by that. It sees pages that the kernel can reclaim: none of a DAX mapping (measured on devdax: never used), and of memfds too little.
 //
 // There is one set of files for all the machine, so whoever uses it holds a lock on its directory; what somebody else runs there is left alone. It ends
 // with the process it looks at. Asking for results waits until DAMON's next second is over: a thread does that, and puts them where the worker finds
-// them. Cost: that thread's and DAMON's, both known; when they are more than a hundredth of a CPU together, all intervals become longer.
+// them. Cost: that thread's and DAMON's, both known; when they are more than a hundredth of a CPU together, all intervals become longer, and shorter when they are
+// a quarter of that.
 #include "allocator/arena.h"
 #include "allocator/core.h"
 #include "allocator/policy.h"
@@ -15,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +27,13 @@
 #define ONE	 ALL "/0"
 #define CONTEXT	 ONE "/contexts/0"
 #define SCHEME	 CONTEXT "/schemes/0"
-#define REGIONS	 200
+#define REGIONS	 100
 #define SPANS	 64 // pieces of address space that are watched
-#define SAMPLE	 50000 // us
+#define SAMPLE	 100000 // us
 #define SECOND	 1000000
 #define SLOWEST	 16 // times that
+#define SLOW_NOW 4  // at first
+#define LOOKS	 4
 #define SHARE	 100 // of a CPU: one part of so many
 #define TICK_NS	 UINT64_C(500000000)
 
@@ -79,12 +83,17 @@ static unsigned long long number(const char *path)
 
 static bool anybody_runs;
 
+// One that looks at a process that is no more is about to end: that does not count.
 static void look_at(const char *name, int i)
 {
-	char path[128], text[16];
+	char path[128], target[128], text[16];
 
 	snprintf(path, sizeof(path), ALL "/%.32s/state", name);
-	if (tm_os_read_file(path, text, sizeof(text)) > 0 && strncmp(text, "off", 3))
+	snprintf(target, sizeof(target), ALL "/%.32s/contexts/0/targets/0/pid_target", name);
+	ssize_t n = tm_os_read_file(path, text, sizeof(text)); // 0: somebody is waiting for it
+	if (n < 0 || !strncmp(text, "off", 3))
+		return;
+	if (!number(target) || !kill((pid_t)number(target), 0) || errno != ESRCH || !put(path, "off"))
 		anybody_runs = true;
 }
 
@@ -126,9 +135,15 @@ static bool write_spans(void)
 	return ok;
 }
 
+// How long a result takes: some looks at each region, and a SECOND at least.
+static unsigned round_us(void)
+{
+	return SAMPLE * slow * LOOKS > SECOND ? SAMPLE * slow * LOOKS : SECOND;
+}
+
 static bool write_intervals(void)
 {
-	return put_number(CONTEXT "/monitoring_attrs/intervals/aggr_us", SECOND * (uint64_t)slow) &&
+	return put_number(CONTEXT "/monitoring_attrs/intervals/aggr_us", round_us()) &&
 	       put_number(CONTEXT "/monitoring_attrs/intervals/sample_us", SAMPLE * (uint64_t)slow);
 }
 
@@ -151,7 +166,7 @@ static bool set_up(void)
 	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]) && ok; i++)
 		ok = put(files[i].path, files[i].text);
 	// The larger first: the least must never be beyond the most.
-	slow = 1;
+	slow = SLOW_NOW;
 	ok = ok && write_intervals() && put_number(CONTEXT "/monitoring_attrs/nr_regions/max", REGIONS) && put_number(CONTEXT "/monitoring_attrs/nr_regions/min", REGIONS / 4) &&
 	     put_number(CONTEXT "/targets/0/pid_target", (unsigned long long)getpid());
 	find_spans();
@@ -218,13 +233,13 @@ static void *look(void *unused)
 
 	tm_arena_bound = true; // no arenas for this thread
 	for (;;) {
-		usleep(SECOND * slow);
+		usleep(round_us());
 		uint64_t now = tm_os_now_ns(), cost = tm_os_thread_cpu_ns() + kernel_cpu_ns();
-		bool slower = slow < SLOWEST && cost - cpu_ns > (now - then) / SHARE;
-		slow <<= slower;
+		bool slower = slow < SLOWEST && cost - cpu_ns > (now - then) / SHARE, faster = slow > 1 && cost - cpu_ns < (now - then) / SHARE / 4;
+		slow = slower ? slow * 2 : faster ? slow / 2 : slow;
 		cpu_ns = cost;
 		then = now;
-		if ((find_spans() && write_spans()) | (slower && write_intervals()))
+		if ((find_spans() && write_spans()) | ((slower || faster) && write_intervals()))
 			put(ONE "/state", "commit");
 		if (!put(ONE "/state", "update_schemes_tried_regions"))
 			continue;
