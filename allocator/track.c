@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// The best first. DAMON only who asks for it gets: the machine has one.
-static const struct tm_tracker *const trackers[] = {&tm_tracker_sim, &tm_tracker_unit, &tm_tracker_perf, &tm_tracker_hint, &tm_tracker_damon};
+// The best first.
+static const struct tm_tracker *const trackers[] = {&tm_tracker_sim, &tm_tracker_unit, &tm_tracker_perf, &tm_tracker_hint};
 #define TRACKERS (sizeof(trackers) / sizeof(trackers[0]))
 
 static const struct tm_tracker *tracker;
@@ -32,7 +32,7 @@ bool tm_track_start(const char *asked, bool wanted, bool delays, char *why, size
 	memset(whys, 0, sizeof(whys));
 	for (unsigned i = 0; i < TRACKERS && !tracker; i++) {
 		const struct tm_tracker *t = trackers[i];
-		if (any ? t == &tm_tracker_damon : strcmp(asked, t->name) != 0)
+		if (!any && strcmp(asked, t->name))
 			continue;
 		if ((no = unfit(t, wanted, delays)))
 			snprintf(whys[i], sizeof(whys[i]), "%s", no);

@@ -28,7 +28,7 @@ struct tm_tracker {
 	void (*forked)(void);
 };
 
-extern const struct tm_tracker tm_tracker_sim, tm_tracker_unit, tm_tracker_perf, tm_tracker_hint, tm_tracker_damon;
+extern const struct tm_tracker tm_tracker_sim, tm_tracker_unit, tm_tracker_perf, tm_tracker_hint;
 
 // Starts the best that works ("auto"), or the one asked for; wanted: the policy wants any; delays: only hint faults will do. False: the one that was
 // asked for does not work; why says why.

@@ -335,6 +335,8 @@ def test_direct_io_meets_quota_and_migration(programs, tmp_path, mode):
                            programs / "direct_io", tmp_path / "file", "4", mode], text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as child:
         time.sleep(1)
+        if mode == "uring":  # a slow disk: it first writes its file
+            until(lambda: child.poll() is not None or json.loads(tiermem("stats", child.pid, "--json").stdout or "{}").get("direct_io", {}).get("refused"))
         for command in (["quota", child.pid, "1M"], ["migrate", child.pid, "--to", "pmem"], ["migrate", child.pid, "--to", "dram"],
                         ["quota", child.pid, "0"]):
             done = tiermem(*command)

@@ -40,7 +40,7 @@ def test_the_hot_set_ends_up_in_dram_and_moving_stops(programs, policy, hot):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_hot_values_are_promoted(programs, policy):
-    done = run(["--dram", "8M", "--pmem", "memfd:64M", "--granule", "4K", "--policy", policy], [programs / "skew", "8", "20000", "20"])
+    done = run(["--dram", "8M", "--pmem", "memfd:64M", "--granule", "4K", "--policy", policy], [programs / "skew", "20", "20000", "20"])
     before, after = map(float, done.stdout.split())
     assert before > 90 and after < 30, done
 

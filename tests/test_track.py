@@ -6,8 +6,6 @@ import subprocess
 
 import pytest
 
-import simvm
-from test_numa import nodes
 from test_allocator import MB, TIERMEM, run, run_with_stats
 
 FAULTS = {"TIERMEM_TEST_PERF": "page-faults"}
@@ -25,7 +23,7 @@ def test_auto_takes_hint_faults_and_says_why(tmp_path):
 
 
 @pytest.mark.parametrize("options,why", [
-    (["--track", "magic"], "--track: cannot track by 'magic'; there are auto, sim, perf, hint and damon"),
+    (["--track", "magic"], "--track: cannot track by 'magic'; there are auto, sim, perf and hint"),
     (["--track", "sim"], "--track sim: not underneath a simulated VM"),
     (["--track", "hint", "--hint-rate", "0"], "--track hint: --hint-rate is 0"),
     (["--track", "perf", "--policy", "recency"], "--track perf: the policy needs hint faults")])
@@ -74,35 +72,3 @@ def test_perf_events_may_be_denied(programs, tmp_path):
     assert done.returncode == 0, done
     if "userfaultfd is denied" in done.stderr:
         assert re.search(r'"source":"none".*"perf":"nothing can migrate.*"hint":"userfaultfd is denied', file.read_text()), file.read_text()
-
-
-DAMON = """
-exec >/dev/ttyS1 2>&1
-export PATH=/tm/bin:$PATH TIERMEM_PRELOAD=/tm/lib/libtiermem-preload.so
-K=/sys/kernel/mm/damon/admin/kdamonds
-tiermem doctor | grep DAMON
-manage="tiermem run --dram 12M --pmem numa:1 --granule 4K --bandwidth 256M --track damon --stats /tm/stats"
-$manage -- skew 40 40000 20
-tr ',' '\\n' </tm/stats | tr -d '"{}' | grep -E 'source|cpu_ns|samples|promoted:|demoted:' | tr '\\n' ' '; echo
-$manage -- sleep 6 & sleep 3; cat $K/0/state
-$manage -- true; echo status $?
-wait; sleep 1; cat $K/0/state # it ended with its process
-$manage -- stress 1 3 family
-TIERMEM_TRACK=damon tiermem run -- true
-"""
-
-
-@pytest.mark.skipif(not (simvm.BUILD / "kernel13/guest/vmlinuz").exists(), reason="needs a kernel with DAMON: make kernel13")
-def test_damon_on_far_nodes(programs, tmp_path):
-    """The hot fifth of the values starts on the far node; DAMON finds it there, and is one process' at a time."""
-    guest = simvm.run(tmp_path, DAMON, programs=("tiermem",), libraries=("libtiermem-preload.so",), plugin=None,
-                      preload=False, extra={n: programs / n for n in ("skew", "stress")}, timeout=400, kernel=simvm.BUILD / "kernel13/guest", **nodes(256))
-    out = guest.results.replace("\r", "")
-    assert "@@exit 0" in out and re.search(r"DAMON +ok ", out), out + guest.console
-    before, after = map(float, re.search(r"^(\S+) (\S+) $", out, re.M).groups())
-    assert before > 90 and after < 50, out
-    cpu_ns, samples = map(int, re.search(r"source:damon cpu_ns:(\d+) samples:(\d+)", out).groups())
-    assert samples > 1000 and cpu_ns < 0.02 * 40e9, out  # this CPU is emulated; the intervals become longer until it is a hundredth
-    assert "\non\n" in out and "\noff\n" in out, out
-    assert "--track damon: DAMON is in use by another process\nstatus 1" in out and "\nok " in out, out
-    assert "--track damon: DAMON sees no DAX mappings; it is for NUMA nodes" in out, out

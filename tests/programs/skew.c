@@ -1,6 +1,7 @@
 // Touches values at random: skew SECONDS VALUES HOT, where HOT is the percentage of values, the last ones allocated, that get
 // 95 % of the touches; 100: all alike. Prints what percentage of the hot values' pages is on a shared mapping (PMEM), or on another NUMA node
 // than the first, at the start and at the end.
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,12 @@
 #define SIZE 1000
 
 static char **values;
+static volatile sig_atomic_t over; // SIGTERM ends it, too
+
+static void stop(int signal)
+{
+	over = 1;
+}
 
 static int on_far_node(char *p)
 {
@@ -58,13 +65,14 @@ int main(int argc, char **argv)
 	uint64_t seed = 88172645463325252u, sum = 0, steps = 0;
 	time_t end;
 
+	signal(SIGTERM, stop);
 	values = malloc((size_t)n * sizeof(*values));
 	for (long i = 0; i < n; i++) {
 		values[i] = malloc(SIZE);
 		memset(values[i], 1, SIZE);
 	}
 	printf("%.1f", shared_percent(n - hot, hot));
-	for (end = time(NULL) + atol(argv[1]); time(NULL) < end;) {
+	for (end = time(NULL) + atol(argv[1]); time(NULL) < end && !over;) {
 		for (int k = 0; k < 200; k++) {
 			seed ^= seed << 13;
 			seed ^= seed >> 7;
