@@ -16,6 +16,7 @@
 // Requests of lo <= size < lo+span have zones of their own. At first all of them are "special".
 static size_t lo, span = SIZE_MAX, buffer_min;
 static bool ready; // the set-up is over
+#define STEP 8 // part of its size that a value in a slab grows by at least, and shrinks by, when it moves
 // The addresses of those zones.
 static uintptr_t special_base, special_bytes;
 
@@ -155,6 +156,10 @@ void *realloc(void *p, size_t size)
 	if (code != TM_CODE_NONE && code == wanted)
 		return p;
 	size_t old = malloc_usable_size(p);
+	// Classes of slabs are close to each other: what grows or shrinks step by step does not move at each of them.
+	if (code >= TM_CODE_SLAB && code != TM_CODE_CELL && size <= old && size >= old - old / STEP)
+		return p;
+	size_t most = wanted != TM_CODE_NONE && size > old && old + old / STEP < TM_SLAB_MAX - 16 ? old + old / STEP : size;
 	if (from && to && code == TM_CODE_NONE && wanted == TM_CODE_NONE && (old >= buffer_min) == (size >= buffer_min)) {
 		void *q = je_rallocx(p, size, tm_arena_flags(size));
 		if (!q && tm_arenas_purge(size))
@@ -165,7 +170,7 @@ void *realloc(void *p, size_t size)
 		return q;
 	}
 	// It changes its zone or slab, or leaves its cell: it moves.
-	void *q = malloc(size);
+	void *q = malloc(size > most ? size : most);
 	if (q) {
 		memcpy(q, p, old < size ? old : size);
 		free(p);
