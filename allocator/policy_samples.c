@@ -403,10 +403,10 @@ static bool prepare(void)
 		return true;
 	first = tm_zone_first(tm.guest ? TM_MMAP : TM_BULK);
 	size_t n = (tm.bytes >> tm.shift) - first;
-	if (!tm.guest && !oracle) // underneath a VM what lies together has nothing in common
+	if (!tm.guest && !oracle) { // underneath a VM what lies together has nothing in common
 		group = tm_os_reserve_table((n / GROUP + 1) * sizeof(*group));
-	if (!tm.guest)
 		known = tm_os_reserve_table(n);
+	}
 	heat = tm_os_reserve_table(n * sizeof(*heat));
 	return heat;
 }
