@@ -55,4 +55,4 @@ def test_programs_run_under_it(programs, policy):
 
 def test_a_policy_that_does_not_exist():
     done = run(["--policy", "magic"], ["/bin/true"])
-    assert done.returncode == 2 and "no policy 'magic'; there are static, recency and hotness" in done.stderr
+    assert done.returncode == 2 and "no policy 'magic'; there are static, recency, hotness and oracle" in done.stderr

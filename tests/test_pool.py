@@ -212,7 +212,7 @@ def test_what_a_power_cut_leaves_behind_is_nothing(keepers, pool):
     second = keepers(2, 10, "--dram", "1M")
     now = stats(second)
     assert now["pool"]["processes"] == 1
-    assert now["pool"]["pmem_free_bytes"] >= now["pmem"]["bytes"] - now["tiers"]["pmem"]["bytes"] - MB
+    assert now["pool"]["pmem_free_bytes"] >= now["pmem"]["bytes"] - now["tiers"]["pmem"]["bytes"] - 3 * MB  # mapped ahead of use
 
 
 DEVICES = """
