@@ -287,5 +287,5 @@ def test_two_devices_interleaved(programs, tmp_path):
     halves = [tuple(map(float, m)) for m in re.findall(r"devices (\S+) (\S+)", out)]
     assert len(halves) == 2, out
     for one, other in halves:
-        assert min(one, other) > 2 and abs(one - other) < 6, out
+        assert min(one, other) > 1 and abs(one - other) < 6, out  # stripes of 2 MiB, and some 6 MiB in all
     assert "pool: 2 processes with" in out and "2 devices, interleaved by 2.0 MiB" in out, out
