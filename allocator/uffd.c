@@ -26,6 +26,7 @@
 static char *zeros; // never written
 static size_t last_end, run_bytes = RUN_MIN;
 static _Atomic uint64_t hint_cpu_ns;
+static atomic_bool serves;
 
 uint64_t tm_uffd_hint_cpu_ns(void)
 {
@@ -52,6 +53,7 @@ void tm_uffd_watch(size_t g, size_t n)
 
 void tm_uffd_forked(void)
 {
+	serves = false;
 	if (tm.uffd >= 0)
 		tm_os_close(tm.uffd);
 	if (tm.uffd_remap >= 0)
@@ -188,8 +190,14 @@ static void fault(uintptr_t addr, int thread, bool write)
 	tm_unlock();
 }
 
+bool tm_uffd_serves(void)
+{
+	return serves;
+}
+
 void *tm_uffd_thread(void *unused)
 {
+	serves = true;
 	struct pollfd fds[2] = {{.fd = tm.uffd, .events = POLLIN}, {.fd = tm.uffd_remap, .events = POLLIN}};
 	static struct uffd_msg messages[32];
 

@@ -15,6 +15,8 @@ void tm_uffd_watch(size_t g, size_t n);
 void tm_uffd_forked(void);
 // The thread's body.
 void *tm_uffd_thread(void *unused);
+// It has started. A thread that starts reads the program's locale, which is managed memory: nothing may move before, or it would wait for itself.
+bool tm_uffd_serves(void);
 // CPU time the fault thread spent on hints so far.
 uint64_t tm_uffd_hint_cpu_ns(void);
 

@@ -79,6 +79,8 @@ static bool rest(uint64_t wait)
 static void *work(void *unused)
 {
 	tm_arena_bound = true; // no arenas for this thread
+	while (tm.uffd_works && !tm_uffd_serves())
+		usleep(100);
 	if (tm_sim)
 		tm_sim_enter();
 	for (;;) {
