@@ -17,13 +17,14 @@ HAS_PMU = os.path.exists("/sys/bus/event_source/devices/cpu/events/mem-loads") o
 def test_auto_takes_hint_faults_and_says_why(tmp_path):
     _, stats = run_with_stats(tmp_path, [], ["/bin/true"])
     assert stats["tracking"]["source"] == "hint-fault"
-    assert stats["tracking"]["not"] == {"sim": "not underneath a simulated VM; see docs/tmsim.md", "perf": NO_PMU}
+    assert stats["tracking"]["not"] == {"sim": "not underneath a simulated VM; see docs/tmsim.md",
+                                        "unit": "not in a simulated VM; see docs/tmsim.md", "perf": NO_PMU}
     done = run(["--track", "perf"], ["/bin/true"])
     assert done.returncode == 1 and done.stderr == f"tiermem: --track perf: {NO_PMU}\n"
 
 
 @pytest.mark.parametrize("options,why", [
-    (["--track", "magic"], "--track: cannot track by 'magic'; there are auto, sim, perf and hint"),
+    (["--track", "magic"], "--track: cannot track by 'magic'; there are auto, sim, unit, perf and hint"),
     (["--track", "sim"], "--track sim: not underneath a simulated VM"),
     (["--track", "hint", "--hint-rate", "0"], "--track hint: --hint-rate is 0"),
     (["--track", "perf", "--policy", "recency"], "--track perf: the policy needs hint faults")])
@@ -41,7 +42,8 @@ def test_a_policy_that_needs_none(tmp_path):
 def test_perf_counts_lead_the_policy(programs, tmp_path, granule):
     """Pages of a fifth of the heap fault again and again; they start on PMEM, and the policy brings them, and nothing else, to DRAM. At most a
     hundredth of a CPU, by tiermem's own account."""
-    done, stats = run_with_stats(tmp_path, ["--dram", "6M", "--pmem", "memfd:64M", "--granule", granule],
+    values = ["--buffer-min", "64M", "--large-min", "64M"]  # what is larger than values is not counted
+    done, stats = run_with_stats(tmp_path, ["--dram", "6M", "--pmem", "memfd:64M", "--granule", granule, *values],
                                  [programs / "refault", "8", "4000", "20"], env=FAULTS)
     before, after = map(float, done.stdout.split())
     assert before > 90 and after < 10, done.stdout
