@@ -2,7 +2,7 @@
 //
 // jemalloc has four size classes for each doubling, so a value takes up to a quarter more than it needs (1,030 bytes of Redis take 1,280), and DRAM
 // holds that many fewer of them. Here a class is a number of objects in 32 KiB: 64 of 512 bytes, 63 of 512, 62 of 528, ..., 31 of 1,056, ..., 4 of 8 KiB. Up to
-// 2 KiB a value of any size wastes 3 % on average, 6 at most; powers of two nothing.
+// 2 KiB a value of any size wastes about 3 % on average; powers of two nothing.
 //
 // Which objects of a slab are free is a word of bits beside it, in DRAM: to give back what lies on PMEM does not touch it.
 #ifndef TIERMEM_SLAB_H
