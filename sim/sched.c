@@ -62,8 +62,8 @@ static unsigned int n_vcpus;	    /* highest attached index + 1 */
 static unsigned int n_workers;
 static uint64_t quantum_ps;
 static uint64_t wait_seq;
-static uint64_t progress;
-static uint64_t now_ps; /* clock of the last holder when it let go */
+static bool asleep_outside; /* outside_sleeper() is in its real poll */
+static uint64_t now_ps;	    /* clock of the last holder when it let go */
 static uint64_t outside_check_ps;
 static int wake_fd = -1; /* ends a real poll */
 static FILE *trace;
@@ -321,7 +321,6 @@ static void give(struct actor *next)
 	next->state = ACTOR_RUNNING;
 	holder = next;
 	n_running++;
-	progress++;
 	if (next->kind == KIND_VCPU) {
 		take_place(next);
 		set_limit(next);
@@ -625,7 +624,9 @@ static void sleep_outside(struct actor *a)
 
 		memcpy(fds, a->fds, k * sizeof(*fds));
 		fds[k] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
+		__atomic_store_n(&asleep_outside, true, __ATOMIC_RELEASE);
 		real_poll(fds, k + 1, 100000000);
+		__atomic_store_n(&asleep_outside, false, __ATOMIC_RELEASE);
 		(void)!read(wake_fd, &drained, sizeof(drained));
 		pthread_mutex_lock(&lock);
 		outside_check_ps = 0;
@@ -693,15 +694,16 @@ uint64_t sched_now_ps(void)
 
 uint64_t sched_progress(void)
 {
-	struct actor *h = __atomic_load_n(&holder, __ATOMIC_RELAXED);
+	uint64_t sum = 0;
 
-	return __atomic_load_n(&progress, __ATOMIC_RELAXED) +
-	       (h ? __atomic_load_n(&h->time_ps, __ATOMIC_RELAXED) : 0);
+	for (unsigned int i = 0; i < SCHED_MAX_ACTORS; i++)
+		sum += __atomic_load_n(&sched_actors[i].time_ps, __ATOMIC_RELAXED);
+	return sum;
 }
 
 bool sched_waits_outside(void)
 {
-	return !__atomic_load_n(&holder, __ATOMIC_RELAXED) && outside_sleeper();
+	return __atomic_load_n(&asleep_outside, __ATOMIC_ACQUIRE);
 }
 
 int sched_trace(const char *path)

@@ -117,10 +117,10 @@ uint64_t sched_now_ps(void);
 /* Writes every actor's state to stderr. */
 void sched_dump(void);
 
-/* Nobody has anything to do in simulated time: a polling actor sleeps until something outside happens. */
+/* Nobody has anything to do in simulated time: an actor sleeps in a real poll, until something outside happens. */
 bool sched_waits_outside(void);
 
-/* Counts changes of the token; for the watchdog. */
+/* Changes whenever simulated time passes for anyone; for the watchdog. */
 uint64_t sched_progress(void);
 
 /* Writes a line for each change of the token to path: actor, its clock in ps, why it ran. 0, or -1 with errno. */

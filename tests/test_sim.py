@@ -1,9 +1,11 @@
 """The simulator under stock QEMU: simulated time in a real guest, where accesses go, marks, and what it refuses."""
 import concurrent.futures
+import contextlib
 import ctypes
 import os
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -144,30 +146,76 @@ def vcpu_thread(folder):
     return None
 
 
-def test_watchdog_ends_a_simulation_that_has_stopped(tmp_path):
-    """The host stops one vCPU's thread for good, with ptrace."""
-    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
-    ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    seize, interrupt, wall = 0x4206, 0x4207, 0x40000000
+@contextlib.contextmanager
+def looping_guest(folder):
+    """A guest that loops, watched for 5 s without progress; its process, vCPU 0's thread, already traced, and its end to come."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        run = pool.submit(simvm.run, tmp_path, "while :; do :; done", qemu=("-name", "debug-threads=on"), environment={"TMSIM_WATCHDOG_S": "5"})
+        run = pool.submit(simvm.run, folder, "while :; do :; done", qemu=("-name", "debug-threads=on"), environment={"TMSIM_WATCHDOG_S": "5"})
         deadline = time.monotonic() + 60
-        while not (tmp_path / "console.log").exists() and time.monotonic() < deadline:
+        while not (folder / "console.log").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(3)
-        pid, thread = vcpu_thread(tmp_path)
+        pid, thread = vcpu_thread(folder)
         try:
-            assert ptrace(seize, thread, None, None) == 0 and ptrace(interrupt, thread, None, None) == 0, os.strerror(ctypes.get_errno())
-            os.waitpid(thread, wall)  # it has stopped
-            os.waitpid(thread, wall)  # it has ended: until its tracer knows, the process stays
-            guest = run.result(60)
+            trace(SEIZE, thread)
+            yield pid, thread, run
         finally:
             if not run.done():
                 os.kill(pid, signal.SIGKILL)
+
+
+SEIZE, INTERRUPT, CONTINUE, ALL_THREADS = 0x4206, 0x4207, 7, 0x40000000
+
+
+def trace(request, thread):
+    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+    ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    assert ptrace(request, thread, None, None) == 0, os.strerror(ctypes.get_errno())
+
+
+def stop(thread):
+    trace(INTERRUPT, thread)
+    os.waitpid(thread, ALL_THREADS)
+
+
+def ended_by_watchdog(thread, run):
+    """The guest that the watchdog ended after its vCPU's thread was stopped."""
+    deadline = time.monotonic() + 60
+    while os.waitpid(thread, ALL_THREADS | os.WNOHANG) == (0, 0):  # until its tracer knows that it has ended, the process stays
+        assert time.monotonic() < deadline, "the watchdog did not end it"
+        time.sleep(0.1)
+    guest = run.result(60)
     assert guest.status == 1
     assert "tmsim: no simulated progress for 5 s" in guest.stderr
+    return guest
+
+
+def test_watchdog_ends_a_simulation_that_has_stopped(tmp_path):
+    """The host stops one vCPU's thread for good, with ptrace."""
+    with looping_guest(tmp_path) as (_, thread, run):
+        stop(thread)
+        guest = ended_by_watchdog(thread, run)
     assert len([line for line in guest.stderr.splitlines() if line.startswith("tmsim: vCPU")]) == 2, guest.stderr
     assert "tmsim: main loop" in guest.stderr
+
+
+def test_watchdog_ends_a_simulation_whose_token_nobody_has(tmp_path):
+    """The host stops a thread that has let go of its token and has not yet given it on: a moment, found by trying."""
+    symbols = subprocess.run(["nm", simvm.SIM], capture_output=True, text=True, check=True).stdout
+    holder = next(int(line.split()[0], 16) for line in symbols.splitlines() if line.endswith(" b holder"))
+    with looping_guest(tmp_path) as (pid, thread, run):
+        base = next(int(line.split("-")[0], 16) for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if simvm.SIM.name in line)
+        deadline = time.monotonic() + 60
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            while True:
+                stop(thread)
+                time.sleep(0.001)  # whoever has been given it meanwhile takes it
+                if os.pread(memory.fileno(), 8, base + holder) == bytes(8):
+                    break
+                trace(CONTINUE, thread)
+                assert time.monotonic() < deadline, "somebody always had the token"
+                time.sleep(0.001)
+        ended_by_watchdog(thread, run)
 
 
 def test_progress_tells_where_it_is(tmp_path):
