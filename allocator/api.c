@@ -4,7 +4,7 @@
 #include "allocator/api.h"
 #include "allocator/direct_io.h"
 #include "allocator/frames.h"
-#include "allocator/hint.h"
+#include "allocator/share.h"
 #include "allocator/migrate.h"
 #include "allocator/mmap_zone.h"
 #include "allocator/note.h"
@@ -135,8 +135,7 @@ static int give_back(void *p, size_t size, char *why)
 // Counts one pin of a granule, or one less. tm_lock and engine held.
 static void count_pin(size_t g, bool on)
 {
-	if (tm.table[g].state == TM_HINT_DRAM || tm.table[g].state == TM_HINT_PMEM)
-		tm_hint_restore(g, false);
+	tm_settle(g);
 	if (on) {
 		tm.pinned += !(tm.note[g] & TM_NOTE_COUNT);
 		tm.note[g]++;
@@ -187,7 +186,7 @@ static void add(size_t g, uintptr_t from, uintptr_t to, struct tiermem_range *ra
 		return;
 	if (t->state == TM_EMPTY || t->state == TM_UNTOUCHED)
 		to_add = &range->untouched;
-	else if (t->state == TM_PMEM || t->state == TM_HINT_PMEM || t->state == TM_FROZEN ||
+	else if (t->state == TM_PMEM || t->state == TM_HINT_PMEM || t->state == TM_FROZEN || t->state == TM_SHARED ||
 		 (t->state == TM_MOVING &&
 		  t->frame != TM_NO_FRAME)) // a promotion; others get theirs at the end
 		to_add = &range->pmem;

@@ -1,7 +1,7 @@
 // Advice: the program's own thread moves what it knows to be hot or cold, in slices, so that forks and the worker never wait long
 // for the engine. What is advised is noted first: memory that is touched for the first time follows it, and so does the policy.
 #include "allocator/api.h"
-#include "allocator/hint.h"
+#include "allocator/share.h"
 #include "allocator/migrate.h"
 #include "allocator/move.h"
 #include "allocator/note.h"
@@ -132,8 +132,7 @@ ssize_t tm_api_advise(uintptr_t addr, size_t size, int advice, char *why)
 		while (more && refused < REFUSALS && tm_os_now_ns() < until) {
 			const struct tm_granule *t = &tm.table[r.g];
 			tm_lock();
-			if (t->state == TM_HINT_DRAM || t->state == TM_HINT_PMEM)
-				tm_hint_restore(r.g, false);
+			tm_settle(r.g);
 			bool due = t->state == from && tm_movable(t);
 			tm_unlock();
 			size_t k = due ? move(r.g, r.end - r.g, hot) : 0;

@@ -10,6 +10,7 @@
 #include "allocator/mmap_space.h"
 #include "allocator/move.h"
 #include "allocator/pool.h"
+#include "allocator/share.h"
 #include "allocator/uffd.h"
 #include "allocator/worker.h"
 
@@ -53,7 +54,10 @@ void tm_child_decommit(uintptr_t addr, size_t size)
 {
 	uintptr_t end = addr + size;
 
-	tm_os_madvise((void *)addr, size, MADV_DONTNEED);
+	if (!tm_share_inherited())
+		tm_os_madvise((void *)addr, size, MADV_DONTNEED);
+	else
+		tm_os_anonymous((void *)addr, size, PROT_READ | PROT_WRITE);
 	for (size_t g = tm_index(addr); g <= tm_index(end - 1); g++) {
 		struct tm_granule *t = &tm.table[g];
 		t->live = (uint16_t)(t->live - tm_pages_in(g, addr, end));
@@ -102,6 +106,7 @@ void tm_child_adopt(void)
 	tm.pid = getpid();
 	tm.adopted = true;
 	tm_hint_reset();
+	tm_share_reset();
 	tm_move_reset();
 	tm_api_pressure_reset();
 	if (tm.uffd_works && tm_uffd_init())

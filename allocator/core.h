@@ -12,8 +12,8 @@
 // UFFDIO_COPY), never while calling jemalloc, never while touching managed memory, and never across an mremap that
 // userfaultfd reports, because the fault thread, which must read that report, takes it too. Order: jemalloc's
 // locks, engine mutex (who migrates), tm_lock. A granule whose pages are on their way is TM_MOVING (the mover is
-// the only one to change it), or TM_HINT_* / TM_FROZEN (detached on purpose); others wait with tm_wait(), or
-// end a hint with tm_hint_restore().
+// the only one to change it), or TM_HINT_* / TM_FROZEN / TM_SHARED (detached on purpose); others end that with tm_settle(), or
+// wait with tm_wait().
 #ifndef TIERMEM_CORE_H
 #define TIERMEM_CORE_H
 
@@ -34,6 +34,7 @@ enum tm_granule_state {
 	TM_HINT_DRAM, // detached to see when it is touched; pages in a hint slot
 	TM_HINT_PMEM, // the same; contents in its frame
 	TM_FROZEN,    // PMEM, detached while a forked child copies it
+	TM_SHARED,    // PMEM, detached as long as forked children have its frame (share.h)
 	TM_FOREIGN,   // mmap zone: the program mapped something of its own over it
 	TM_INHERITED, // in a forked child: anonymous memory, its parent's or from before it was managed; stays, and no quota counts it
 };

@@ -1,6 +1,6 @@
 #include "allocator/direct_io.h"
 #include "allocator/core.h"
-#include "allocator/hint.h"
+#include "allocator/share.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/migrate.h"
 
@@ -94,10 +94,7 @@ void tm_io_scan(uint64_t now)
 static void settle(uintptr_t from, uintptr_t to)
 {
 	for (size_t g = tm_index(from); g <= tm_index(to - 1); g++) {
-		uint8_t state = tm.table[g].state;
-		if (state == TM_HINT_DRAM || state == TM_HINT_PMEM) {
-			tm_hint_restore(g, false);
-		} else if (state == TM_MOVING || state == TM_FROZEN) {
+		if (tm_settle(g)) {
 			tm_wait();
 			g = tm_index(from) - 1;
 		}

@@ -1,8 +1,7 @@
 // fork: the child is a static copy of all memory, whatever the PMEM device; the parent goes on being tiered.
 //
-// PMEM granules are shared mappings, which fork would share. devdax refuses private mappings, and a private mapping of an
-// fsdax file would leave what the parent writes in DRAM outside the quota for good (userfaultfd cannot move it back).
-// So, for every device alike: before the fork the parent detaches its PMEM granules as for a promotion (TM_FROZEN) and fills
+// PMEM granules are shared mappings, which fork would share. What can be is copied on write (share.h: the heap, where the device has private
+// mappings). The rest is copied at once: before the fork the parent detaches its PMEM granules as for a promotion (TM_FROZEN) and fills
 // them with read-only copies of their frames: ordinary anonymous memory, which fork makes copy-on-write. Threads may read
 // meanwhile; writes wait (userfaultfd write protection). After the fork the parent maps the frames again and wakes who
 // waits; the copies are the child's alone. The price: a copy of the PMEM part in DRAM, and the time to make it.
@@ -26,6 +25,8 @@
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
 #include "allocator/note.h"
+#include "allocator/runs.h"
+#include "allocator/share.h"
 #include "allocator/slab.h"
 #include "allocator/tier_numa.h"
 #include "allocator/tier_pmem.h"
@@ -46,37 +47,17 @@ int tm_fork_thread(void)
 	return thread;
 }
 
-// Calls f for every run of neighbouring granules in a state.
-static void each_run(enum tm_granule_state state, void (*f)(size_t g, size_t n))
-{
-	for (int z = 0; z < TM_ZONES; z++) {
-		size_t g, end;
-		for (size_t k = 0; tm_zone_span((enum tm_zone)z, k, &g, &end); k++) {
-			for (size_t n; g < end; g += n ? n : 1) {
-				for (n = 0; g + n < end && tm.table[g + n].state == state; n++)
-					continue;
-				if (n)
-					f(g, n);
-			}
-		}
-	}
-}
-
-// Calls f for every run, within n granules from g, whose frames are neighbours.
-static void each_frame_run(size_t g, size_t n, void (*f)(size_t g, size_t n, uint32_t frame))
-{
-	for (size_t i = 0, k; i < n; i += k) {
-		uint32_t first = tm.table[g + i].frame;
-		for (k = 1; i + k < n && tm_pmem_follows(tm.table[g + i + k - 1].frame, tm.table[g + i + k].frame); k++)
-			continue;
-		f(g + i, k, first);
-	}
-}
-
+// One UFFDIO_COPY stays within one of the kernel's mappings, and what tm_detach() makes of a long run can be several: then the halves.
 static void copy_readonly(size_t g, size_t n, uint32_t frame)
 {
-	while (tm_os_uffd_copy_readonly(tm.uffd_remap, tm_address(g), tm_pmem_address(frame), n << tm.shift))
+	while (tm_os_uffd_copy_readonly(tm.uffd_remap, tm_address(g), tm_pmem_address(frame), n << tm.shift)) {
+		if (n > 1) {
+			copy_readonly(g, n / 2, frame);
+			copy_readonly(g + n / 2, n - n / 2, frame + (uint32_t)(n / 2));
+			return;
+		}
 		tm_os_wait_for_memory(); // out of memory; the kernel will find a way or a victim
+	}
 }
 
 // What tiermem_pin() pins comes back to its frame, so it may be detached; a futex would be known by another name meanwhile.
@@ -96,7 +77,7 @@ static void freeze(size_t g, size_t n)
 	}
 	tm_unlock();
 	if (k && tm_detach(g, k)) {
-		each_frame_run(g, k, copy_readonly);
+		tm_each_frame_run(g, k, copy_readonly);
 	} else if (k) { // no detaching: shared until the child has copied
 		tm_lock();
 		for (size_t i = g; i < g + k; i++)
@@ -122,7 +103,7 @@ static void map_frames(size_t g, size_t n, uint32_t frame)
 static void thaw(size_t g, size_t n)
 {
 	tm_lock();
-	each_frame_run(g, n, map_frames);
+	tm_each_frame_run(g, n, map_frames);
 	tm_os_uffd_wake(tm.uffd_remap, tm_address(g), n << tm.shift);
 	tm_changed();
 	tm_unlock();
@@ -146,10 +127,12 @@ static void before(void)
 	if (!tm.count.total[1] || tm.guest || tm_pmem_anonymous()) // guest RAM is not for children; nodes' memory the kernel copies on write
 		return;
 	thread = tm_os_thread_id();
-	if (tm.uffd_works && tm.engine_on)
-		each_run(TM_PMEM, freeze);
+	if (tm.uffd_works && tm.engine_on) {
+		tm_share_before();
+		tm_each_run(TM_ZONES, TM_PMEM, freeze);
+	}
 	any_shared = false;
-	each_run(TM_PMEM, note_shared); // not movable, or no userfaultfd
+	tm_each_run(TM_ZONES, TM_PMEM, note_shared); // not movable, or no userfaultfd
 	if (any_shared && pipe2(ready, O_CLOEXEC))
 		tm_die("fork: %s", strerror(errno));
 }
@@ -171,7 +154,8 @@ static void after_in_parent(void)
 		close(ready[0]);
 		ready[0] = ready[1] = -1;
 	}
-	each_run(TM_FROZEN, thaw);
+	tm_each_run(TM_ZONES, TM_FROZEN, thaw);
+	tm_share_after();
 	thread = 0;
 	tm_engine_give();
 	tm_cell_unlock();
@@ -273,11 +257,12 @@ static void in_child(void)
 	} else if (tm_pmem_anonymous()) {
 		tm_numa_bind((void *)tm.base, tm.bytes, false); // what is there stays where it is
 	} else if (tm_frames_used()) { // of granules in use, or ahead of use
+		tm_share_in_child();
 		any_parts = false;
-		each_run(TM_PMEM, copy_shared);
+		tm_each_run(TM_ZONES, TM_PMEM, copy_shared);
 		if (any_parts)
 			copy_all_parts();
-		each_run(TM_EMPTY, unmap_ahead);
+		tm_each_run(TM_ZONES, TM_EMPTY, unmap_ahead);
 	}
 	tm_child_forked();
 	if (ready[0] >= 0) {

@@ -187,6 +187,8 @@ static int boundary(size_t g)
 	const struct tm_granule *a = &tm.table[g - 1], *b = &tm.table[g];
 	bool pa = tm_frame_mapped(a), pb = tm_frame_mapped(b);
 
+	if ((a->state == TM_SHARED) != (b->state == TM_SHARED))
+		return 1;
 	if (pa && pb)
 		return !tm_pmem_anonymous() && !tm_pmem_follows(a->frame, b->frame);
 	return pa != pb || (!pb && b->flags & TM_START);
@@ -200,7 +202,7 @@ void tm_set(size_t g, enum tm_granule_state state, uint32_t frame, unsigned flag
 
 	if (state == TM_PMEM || state == TM_EMPTY)
 		next.flags &= (uint8_t)~TM_START;
-	if (tm_frame_mapped(t) != tm_frame_mapped(&next) || t->frame != frame ||
+	if (tm_frame_mapped(t) != tm_frame_mapped(&next) || t->frame != frame || (t->state == TM_SHARED) != (state == TM_SHARED) ||
 	    (t->flags ^ next.flags) & TM_START) {
 		tm.vmas -= (uint64_t)(boundary(g) + boundary(g + 1));
 		*t = next;

@@ -12,10 +12,10 @@
 #include "allocator/far.h"
 #include "allocator/frames.h"
 #include "allocator/guest.h"
-#include "allocator/hint.h"
 #include "allocator/mmap_reservation.h"
 #include "allocator/mmap_space.h"
 #include "allocator/note.h"
+#include "allocator/share.h"
 #include "allocator/sim_link.h"
 #include "allocator/tier_pmem.h"
 
@@ -147,10 +147,7 @@ bool tm_mmap_adopt(void *addr, size_t size)
 static void settle(size_t first, size_t last)
 {
 	for (size_t g = tm_far_skip(first); g <= last; g = tm_far_skip(g + 1)) {
-		struct tm_granule *t = &tm.table[g];
-		if (t->state == TM_HINT_DRAM || t->state == TM_HINT_PMEM)
-			tm_hint_restore(g, false);
-		if (t->state == TM_MOVING || t->state == TM_FROZEN) {
+		if (tm_settle(g)) {
 			tm_wait();
 			g = first - 1;
 		}

@@ -1,6 +1,6 @@
 #include "allocator/pin.h"
-#include "allocator/hint.h"
 #include "allocator/migrate.h"
+#include "allocator/share.h"
 #include "allocator/tier_pmem.h"
 
 void tm_pin(uintptr_t addr)
@@ -13,10 +13,8 @@ void tm_pin(uintptr_t addr)
 	for (int tries = 0;; tries++) {
 		(void)*(volatile const char *)addr; // mmap zone: the first touch gives it a tier
 		tm_lock();
-		while (t->state == TM_MOVING || t->state == TM_FROZEN)
+		while (tm_settle(g))
 			tm_wait();
-		if (t->state == TM_HINT_DRAM || t->state == TM_HINT_PMEM)
-			tm_hint_restore(g, false);
 		// Without room in DRAM, or pinned on PMEM by the program, it stays where it is.
 		if (t->state != TM_PMEM || !tm.uffd_works || tries == 2) {
 			tm_note_pin(g, TM_NOTE_FUTEX);

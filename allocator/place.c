@@ -6,8 +6,8 @@
 #include "allocator/child.h"
 #include "allocator/core.h"
 #include "allocator/frames.h"
-#include "allocator/hint.h"
 #include "allocator/note.h"
+#include "allocator/share.h"
 #include "allocator/tier_pmem.h"
 
 #include <string.h>
@@ -86,7 +86,9 @@ static void release(uintptr_t addr, uintptr_t end)
 		uint16_t pages = tm_pages_in(g, addr, end);
 		if (t->live > pages) { // the rest of it stays in use
 			uintptr_t from = (uintptr_t)tm_address(g) > addr ? (uintptr_t)tm_address(g) : addr;
-			if (t->state == TM_DRAM || t->state == TM_INHERITED || tm_pmem_anonymous())
+			if (t->state == TM_INHERITED && tm_share_inherited())
+				tm_os_anonymous((void *)from, (size_t)pages * TM_PAGE, PROT_READ | PROT_WRITE);
+			else if (t->state == TM_DRAM || t->state == TM_INHERITED || tm_pmem_anonymous())
 				tm_os_madvise((void *)from, (size_t)pages * TM_PAGE, MADV_DONTNEED);
 			else if (t->state == TM_PMEM && tm_pmem_aliased())
 				memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0,
@@ -101,9 +103,13 @@ static void release(uintptr_t addr, uintptr_t end)
 		while (g + n <= last && tm.table[g + n].state == state &&
 		       tm.table[g + n].live <= tm_pages_in(g + n, addr, end))
 			n++;
-		if (state == TM_PMEM)
+		if (state == TM_PMEM || state == TM_SHARED)
 			tm_pmem_count(zone, -(int64_t)n);
-		if (state != TM_PMEM || tm_pmem_anonymous())
+		if (state == TM_SHARED)
+			tm_share_drop(g, n);
+		else if (state == TM_INHERITED && tm_share_inherited())
+			tm_make_anonymous(g, n, PROT_READ | PROT_WRITE);
+		else if (state != TM_PMEM || tm_pmem_anonymous())
 			tm_os_madvise(tm_address(g), n << tm.shift, MADV_DONTNEED);
 		if (state == TM_DRAM)
 			tm_quota_give(zone, n);
@@ -160,16 +166,17 @@ bool tm_decommit(uintptr_t addr, size_t size)
 	}
 	tm_lock();
 	for (size_t g = tm_index(addr); g <= last; g++) {
-		// A hint ends, a move is waited for (it is short, and needs none of jemalloc's locks): what is refused here,
+		// A hint or a share ends, a move is waited for (it is short, and needs none of jemalloc's locks): what is refused here,
 		// jemalloc never offers again.
-		if (tm.table[g].state == TM_HINT_DRAM || tm.table[g].state == TM_HINT_PMEM)
-			tm_hint_restore(g, false);
-		uint8_t state = tm.table[g].state;
-		if (state == TM_MOVING) {
+		struct tm_granule *t = &tm.table[g];
+		if (t->state == TM_SHARED && !tm_share_forking() && t->live <= tm_pages_in(g, addr, end))
+			continue; // all of it goes: nothing to copy
+		if (tm_settle(g)) {
 			tm_wait();
 			g = tm_index(addr) - 1; // others may be on their way by now
 			continue;
 		}
+		uint8_t state = tm.table[g].state;
 		if ((state != TM_DRAM && state != TM_PMEM && state != TM_INHERITED) || (state == TM_PMEM && !tm_pmem_aliased() && !tm_pmem_anonymous())) {
 			tm_unlock();
 			return false;

@@ -1,5 +1,7 @@
 #include "allocator/pool.h"
 #include "allocator/core.h"
+#include "allocator/pool_ledger.h"
+#include "allocator/pool_share.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +14,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MAGIC	   UINT64_C(0x316c6f6f706d7402) // another layout: another number
-#define LOCKS	   ((off_t)1 << 61)		// where the locks of slots are, behind all contents
 #define PATIENCE   2000				// ms, for who is just beginning a ledger
 #define RECLAIM_NS UINT64_C(1000000000)
 #define WANT_NS	   UINT64_C(1000000000)
@@ -22,26 +22,7 @@
 #define STRIPES_EACH 16
 #define STRIPES_ALL  8192
 
-// At the beginning of each device.
-struct head {
-	_Atomic uint64_t magic; // written last
-	uint64_t set;		// which devices they are, in one number; 0: only this one
-	uint32_t granule, frames, devices, index;
-};
-
-static struct ledger {
-	struct head head;
-	_Atomic uint32_t owners; // slots ever used: who looks at all need not look further
-	uint32_t unused;
-	struct slot {
-		_Atomic uint32_t pid; // 0: free
-		_Atomic uint32_t frames;
-		_Atomic uint64_t started; // clock ticks after boot, 0: not known
-		_Atomic uint64_t dram;	  // bytes
-		_Atomic uint64_t wanted;  // CLOCK_MONOTONIC, ns
-	} slot[TM_POOL_OWNERS + 1]; // [0]: nobody
-	_Atomic uint8_t owner[];
-} *ledger;
+struct tm_ledger *tm_ledger;
 static uint8_t me;
 static uint64_t reclaim_ns;
 
@@ -67,7 +48,7 @@ static bool is_there(uint32_t pid, uint64_t *started)
 // Locks the slot's byte, or unlocks it, or asks. True: it is ours now; nobody has it.
 static bool lock_slot(unsigned i, int command, short type)
 {
-	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = LOCKS + (off_t)i, .l_len = 1};
+	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = TM_LOCKS + (off_t)i, .l_len = 1};
 
 	if (fcntl(tm_pmem.device[0].fd, command, &l))
 		return false;
@@ -76,7 +57,7 @@ static bool lock_slot(unsigned i, int command, short type)
 
 static bool is_dead(unsigned i)
 {
-	const struct slot *s = &ledger->slot[i];
+	const struct tm_slot *s = &tm_ledger->slot[i];
 	uint64_t started, then = s->started;
 
 	if (!lock_slot(i, F_OFD_GETLK, F_WRLCK)) // its memory is there; also where its pid says nothing (a container)
@@ -88,29 +69,34 @@ static bool is_dead(unsigned i)
 // Frees all that a dead owner had. Two processes may want to: the lock lets one. tm_lock held, for the lock is the process'.
 static bool reclaim(unsigned i)
 {
-	uint32_t pid = ledger->slot[i].pid, frame = 0;
-	uint8_t *owner = (uint8_t *)ledger->owner, *at;
+	uint32_t pid = tm_ledger->slot[i].pid, frame = 0;
+	uint8_t *owner = (uint8_t *)tm_ledger->owner, *at;
 
 	if (!pid || !is_dead(i) || !lock_slot(i, F_OFD_SETLK, F_WRLCK))
 		return false;
-	bool mine = ledger->slot[i].pid == pid; // or somebody has been here
-	while (mine && frame < ledger->head.frames && (at = memchr(owner + frame, (int)i, ledger->head.frames - frame))) {
+	bool mine = tm_ledger->slot[i].pid == pid; // or somebody has been here
+	while (mine && frame < tm_ledger->head.frames && (at = memchr(owner + frame, (int)i, tm_ledger->head.frames - frame))) {
 		uint32_t first = frame = (uint32_t)(at - owner);
-		while (frame < ledger->head.frames && ledger->owner[frame] == i)
+		while (frame < tm_ledger->head.frames && tm_ledger->owner[frame] == i)
 			frame++;
 		for (uint32_t f = first, n; f < frame; f += n) {
 			uint64_t most = tm_pmem_neighbours(f);
-			n = frame - f < most ? frame - f : (uint32_t)most;
-			tm_pmem_discard(f, n);
+			for (n = 0; n < most && f + n < frame && !tm_shared(f + n); n++)
+				continue;
+			if (n)
+				tm_pmem_discard(f, n);
+			else
+				tm_share_orphan(f++, (uint8_t)i);
 		}
 		for (uint32_t f = first; f < frame; f++)
-			ledger->owner[f] = 0;
+			if (tm_ledger->owner[f] == i)
+				tm_ledger->owner[f] = 0;
 	}
 	if (mine) {
-		ledger->slot[i].frames = 0;
-		ledger->slot[i].dram = 0;
-		ledger->slot[i].wanted = 0;
-		ledger->slot[i].pid = 0;
+		tm_ledger->slot[i].frames = 0;
+		tm_ledger->slot[i].dram = 0;
+		tm_ledger->slot[i].wanted = 0;
+		tm_ledger->slot[i].pid = 0;
 	}
 	lock_slot(i, F_OFD_SETLK, F_UNLCK);
 	return mine;
@@ -124,23 +110,23 @@ bool tm_pool_reclaim(void)
 	if (reclaim_ns && now - reclaim_ns < RECLAIM_NS)
 		return false;
 	reclaim_ns = now;
-	for (unsigned i = 1; i <= ledger->owners; i++)
+	for (unsigned i = 1; i <= tm_ledger->owners; i++)
 		any |= i != me && reclaim(i);
-	return any;
+	return tm_shares_reap() || any;
 }
 
 // Becomes an owner.
 static bool take_slot(void)
 {
 	for (unsigned i = 1; i <= TM_POOL_OWNERS; i++) {
-		struct slot *s = &ledger->slot[i];
-		uint32_t nobody = 0, seen = ledger->owners;
+		struct tm_slot *s = &tm_ledger->slot[i];
+		uint32_t nobody = 0, seen = tm_ledger->owners;
 		uint64_t started;
 		if (s->pid)
 			reclaim(i);
 		if (s->pid || !lock_slot(i, F_OFD_SETLK, F_WRLCK))
 			continue;
-		while (seen < i && !atomic_compare_exchange_weak(&ledger->owners, &seen, i))
+		while (seen < i && !atomic_compare_exchange_weak(&tm_ledger->owners, &seen, i))
 			continue;
 		is_there((uint32_t)getpid(), &started);
 		s->started = 0;
@@ -158,7 +144,7 @@ static bool take_slot(void)
 	return false;
 }
 
-static void begin(struct head *h, const struct head *as, size_t size)
+static void begin(struct tm_head *h, const struct tm_head *as, size_t size)
 {
 	h->magic = 0;
 	memset((char *)h + sizeof(h->magic), 0, size - sizeof(h->magic));
@@ -167,17 +153,17 @@ static void begin(struct head *h, const struct head *as, size_t size)
 	h->frames = as->frames;
 	h->devices = as->devices;
 	h->index = as->index;
-	h->magic = MAGIC;
+	h->magic = TM_LEDGER_MAGIC;
 }
 
 // Nobody else has the device: it begins anew. Otherwise what is there counts; who makes it holds the lock until it is complete.
-static bool share(int fd, struct head *h, const struct head *as, size_t size)
+static bool share(int fd, struct tm_head *h, const struct tm_head *as, size_t size)
 {
 	for (int ms = 0; ms < PATIENCE; ms++) {
 		if (!flock(fd, LOCK_EX | LOCK_NB))
 			begin(h, as, size);
 		// The change is not at once: another may come in between, and begin, but nobody has anything yet.
-		if (!flock(fd, LOCK_SH | LOCK_NB) && h->magic == MAGIC)
+		if (!flock(fd, LOCK_SH | LOCK_NB) && h->magic == TM_LEDGER_MAGIC)
 			return true;
 		flock(fd, LOCK_UN);
 		usleep(1000);
@@ -186,7 +172,7 @@ static bool share(int fd, struct head *h, const struct head *as, size_t size)
 }
 
 // What others have begun a device as must be what it is to us.
-static bool agrees(const struct tm_pmem_device *d, const struct head *h, const struct head *as, char *why, size_t size)
+static bool agrees(const struct tm_pmem_device *d, const struct tm_head *h, const struct tm_head *as, char *why, size_t size)
 {
 	if (h->devices != as->devices || h->set != as->set || h->index != as->index) {
 		char how[64] = "alone";
@@ -203,20 +189,20 @@ static bool agrees(const struct tm_pmem_device *d, const struct head *h, const s
 	return true;
 }
 
-static bool join(const struct tm_pmem *pmem, unsigned i, const struct head *as, char *why, size_t size)
+static bool join(const struct tm_pmem *pmem, unsigned i, const struct tm_head *as, char *why, size_t size)
 {
 	const struct tm_pmem_device *d = &pmem->device[i];
-	struct head *h = tm_os_mmap(NULL, pmem->start, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);
+	struct tm_head *h = tm_os_mmap(NULL, pmem->start, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);
 	bool ok = false;
 
 	if (h == MAP_FAILED)
 		snprintf(why, size, "cannot map the ledger of %.*s: %s", d->length, d->path, strerror(errno));
-	else if (!share(d->fd, h, as, i ? sizeof(*h) : sizeof(*ledger) + as->frames))
+	else if (!share(d->fd, h, as, i ? sizeof(*h) : tm_ledger_bytes(as->frames)))
 		snprintf(why, size, "%.*s is in use by a process that does not share it; give each its own", d->length, d->path);
 	else
 		ok = agrees(d, h, as, why, size);
 	if (ok && !i)
-		ledger = (struct ledger *)h;
+		tm_ledger = (struct tm_ledger *)h;
 	else if (h != MAP_FAILED)
 		tm_os_munmap(h, pmem->start);
 	return ok;
@@ -233,7 +219,7 @@ static uint32_t lay_out(struct tm_pmem *p, size_t granule, bool grows)
 		each = p->bytes;
 	if (each / granule > limit / p->devices)
 		each = limit / p->devices * granule;
-	p->start = (sizeof(*ledger) + each / granule * p->devices + granule - 1) & ~(uint64_t)(granule - 1);
+	p->start = (tm_ledger_bytes(each / granule * p->devices) + granule - 1) & ~(uint64_t)(granule - 1);
 	if (!grows && each <= p->start)
 		return 0;
 	each -= grows ? 0 : p->start;
@@ -252,7 +238,7 @@ static uint32_t lay_out(struct tm_pmem *p, size_t granule, bool grows)
 bool tm_pool_join(struct tm_pmem *pmem, size_t granule, char *why, size_t size)
 {
 	bool grows = pmem->kind == TM_MEMFD || pmem->kind == TM_NUMA; // a memfd, private
-	struct head head = {.granule = (uint32_t)granule, .devices = pmem->devices, .frames = lay_out(pmem, granule, grows)};
+	struct tm_head head = {.granule = (uint32_t)granule, .devices = pmem->devices, .frames = lay_out(pmem, granule, grows)};
 	const struct tm_pmem_device *d = pmem->device;
 
 	if (!head.frames) {
@@ -313,29 +299,34 @@ bool tm_pool_rejoin(void)
 
 uint32_t tm_pool_frames(void)
 {
-	return ledger->head.frames;
+	return tm_ledger->head.frames;
 }
 
 uint32_t tm_pool_free(void)
 {
 	uint32_t used = 0;
 
-	for (unsigned i = 1; i <= ledger->owners; i++)
-		used += ledger->slot[i].frames;
-	return used < ledger->head.frames ? ledger->head.frames - used : 0; // another may be dying
+	for (unsigned i = 0; i <= tm_ledger->owners; i++)
+		used += tm_ledger->slot[i].frames;
+	return used < tm_ledger->head.frames ? tm_ledger->head.frames - used : 0; // another may be dying
+}
+
+uint8_t tm_pool_me(void)
+{
+	return me;
 }
 
 uint32_t tm_pool_mine(void)
 {
-	return ledger->slot[me].frames;
+	return tm_ledger->slot[me].frames;
 }
 
 unsigned tm_pool_owners(void)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 1; i <= ledger->owners; i++)
-		n += ledger->slot[i].pid != 0;
+	for (unsigned i = 1; i <= tm_ledger->owners; i++)
+		n += tm_ledger->slot[i].pid != 0;
 	return n;
 }
 
@@ -343,39 +334,43 @@ uint32_t tm_pool_take(uint32_t first, uint32_t n)
 {
 	uint32_t got = 0;
 
-	for (uint8_t nobody = 0; got < n && first + got < ledger->head.frames; got++)
-		if (!atomic_compare_exchange_strong(&ledger->owner[first + got], &nobody, me))
+	for (uint8_t nobody = 0; got < n && first + got < tm_ledger->head.frames; got++)
+		if (!atomic_compare_exchange_strong(&tm_ledger->owner[first + got], &nobody, me))
 			break;
-	ledger->slot[me].frames += got;
+	tm_ledger->slot[me].frames += got;
 	return got;
 }
 
 void tm_pool_give(uint32_t first, uint32_t n)
 {
-	for (uint32_t f = first; f < first + n; f++)
-		ledger->owner[f] = 0;
-	ledger->slot[me].frames -= n;
+	for (uint32_t f = first; f < first + n; f++) {
+		if (tm_shared(f))
+			tm_share_orphan(f, me);
+		else
+			tm_ledger->owner[f] = 0;
+	}
+	tm_ledger->slot[me].frames -= n;
 }
 
 uint32_t tm_pool_find(uint32_t from, uint32_t to)
 {
-	const uint8_t *at = from < to ? memchr((uint8_t *)ledger->owner + from, 0, to - from) : NULL;
+	const uint8_t *at = from < to ? memchr((uint8_t *)tm_ledger->owner + from, 0, to - from) : NULL;
 
-	return at ? (uint32_t)(at - (uint8_t *)ledger->owner) : to;
+	return at ? (uint32_t)(at - (uint8_t *)tm_ledger->owner) : to;
 }
 
 uint32_t tm_pool_run(uint32_t first, uint32_t n)
 {
 	uint32_t k = 0;
 
-	while (k < n && first + k < ledger->head.frames && !ledger->owner[first + k])
+	while (k < n && first + k < tm_ledger->head.frames && !tm_ledger->owner[first + k])
 		k++;
 	return k;
 }
 
 void tm_pool_dram(uint64_t bytes)
 {
-	atomic_store_explicit(&ledger->slot[me].dram, bytes, memory_order_relaxed);
+	atomic_store_explicit(&tm_ledger->slot[me].dram, bytes, memory_order_relaxed);
 }
 
 uint64_t tm_pool_dram_all(void)
@@ -383,22 +378,22 @@ uint64_t tm_pool_dram_all(void)
 	uint64_t sum = 0;
 
 	atomic_thread_fence(memory_order_seq_cst); // of two who have both just taken, one at least sees both
-	for (unsigned i = 1; i <= ledger->owners; i++)
-		sum += ledger->slot[i].dram;
+	for (unsigned i = 1; i <= tm_ledger->owners; i++)
+		sum += tm_ledger->slot[i].dram;
 	return sum;
 }
 
 void tm_pool_want(void)
 {
-	ledger->slot[me].wanted = tm_os_now_ns();
+	tm_ledger->slot[me].wanted = tm_os_now_ns();
 }
 
 bool tm_pool_wanted(void)
 {
 	uint64_t now = tm_os_now_ns();
 
-	for (unsigned i = 1; i <= ledger->owners; i++)
-		if (i != me && ledger->slot[i].wanted && now - ledger->slot[i].wanted < WANT_NS)
+	for (unsigned i = 1; i <= tm_ledger->owners; i++)
+		if (i != me && tm_ledger->slot[i].wanted && now - tm_ledger->slot[i].wanted < WANT_NS)
 			return true;
 	return false;
 }

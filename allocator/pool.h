@@ -6,6 +6,8 @@
 // nothing to be put right but what the dead own. An owner is a slot of the ledger with a byte range of the (first) device locked (OFD lock: it
 // ends when its memory has gone), and its process. Whoever finds nothing free takes back what belongs to owners that are no more.
 //
+// Children of a fork share frames with their parent: see pool_share.h.
+//
 // Who opens the device while nobody else has it (flock) begins a new head or ledger: a crash, a power cut, and an old version leave nothing behind.
 #ifndef TIERMEM_POOL_H
 #define TIERMEM_POOL_H
@@ -30,6 +32,7 @@ bool tm_pool_rejoin(void);
 uint32_t tm_pool_frames(void); // of the device
 uint32_t tm_pool_free(void);
 uint32_t tm_pool_mine(void);
+uint8_t tm_pool_me(void); // as an owner
 unsigned tm_pool_owners(void);
 // Takes up to n frames from first on, as far as they are free. Returns how many.
 uint32_t tm_pool_take(uint32_t first, uint32_t n);

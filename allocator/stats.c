@@ -7,6 +7,7 @@
 #include "allocator/move.h"
 #include "allocator/policy.h"
 #include "allocator/pool.h"
+#include "allocator/share.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/track_hint.h"
 #include "allocator/track.h"
@@ -125,7 +126,7 @@ size_t tm_stats_json(char *text, size_t size, bool capture)
 
 	tm_lock();
 	struct tm_counters c = tm.count;
-	uint64_t vmas = tm.vmas, pinned = tm.pinned;
+	uint64_t vmas = tm.vmas, pinned = tm.pinned, shared = tm_share_bytes(), copied = tm_share_copied_bytes();
 	tm_move_quota_state(&quota);
 	tm_unlock();
 	uint64_t heap = 0;
@@ -171,6 +172,7 @@ size_t tm_stats_json(char *text, size_t size, bool capture)
 	put(&o, "}");
 	put(&o, ",\"faults\":{\"first_touch\":%" PRIu64 ",\"hint\":%" PRIu64 ",\"waited\":%" PRIu64 "}",
 	    c.first_touch, c.hint, c.waited);
+	put(&o, ",\"fork\":{\"shared_bytes\":%" PRIu64 ",\"copied_bytes\":%" PRIu64 "}", shared, copied);
 	put_tracking(&o);
 	put_capture(&o, heap << tm.shift, (c.granules[0][TM_MMAP] + c.granules[1][TM_MMAP]) << tm.shift,
 		    capture);

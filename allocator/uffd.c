@@ -2,7 +2,7 @@
 // been read: it takes tm_lock only, which nobody holds across such an mremap.
 //
 // A report means, by the granule's state: TM_UNTOUCHED, the first touch of captured mmap memory: place it, and a run of
-// neighbours at once. TM_HINT_*: put it back. TM_MOVING, TM_FROZEN: who moves it will wake the thread that waits; note
+// neighbours at once. TM_HINT_*: put it back. TM_SHARED: it gets memory of its own. TM_MOVING, TM_FROZEN: who moves it will wake the thread that waits; note
 // the touch. Otherwise it has been dealt with since: wake.
 #include "allocator/uffd.h"
 #include "allocator/core.h"
@@ -10,6 +10,7 @@
 #include "allocator/frames.h"
 #include "allocator/hint.h"
 #include "allocator/note.h"
+#include "allocator/share.h"
 #include "allocator/sim_link.h"
 #include "allocator/tier_pmem.h"
 
@@ -167,6 +168,9 @@ static void fault(uintptr_t addr, int thread, bool write)
 		hint_cpu_ns += tm_os_thread_cpu_ns() - before + 5000; // and what waking up cost
 		break;
 	}
+	case TM_SHARED:
+		tm_share_touched(g, thread);
+		break;
 	case TM_MOVING:
 		t->flags |= TM_FAULTED; // fall through
 	case TM_FROZEN:

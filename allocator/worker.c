@@ -9,6 +9,7 @@
 #include "allocator/move.h"
 #include "allocator/policy.h"
 #include "allocator/policy_random.h"
+#include "allocator/share.h"
 #include "allocator/sim_link.h"
 #include "allocator/track.h"
 #include "allocator/uffd.h"
@@ -89,7 +90,8 @@ static void *work(void *unused)
 		for (int i = 0; i < PATIENCE && tm_engine_wanted(); i++)
 			usleep(50);
 		tm_engine_take();
-		uint64_t now = tm_os_now_ns(), wait = tm_move_tick(now);
+		uint64_t now = tm_os_now_ns(), wait = tm_move_tick(now), share = tm_share_tick(now);
+		wait = wait < share ? wait : share;
 		if (!tm_move_busy()) {
 			uint64_t policy = tm_policy->tick(now), track = tm_track_tick(now);
 			wait = wait < policy ? wait : policy;
