@@ -211,6 +211,8 @@ static void wake(size_t g, size_t n)
 
 void tm_share_after(void)
 {
+	if (!forking)
+		return;
 	tm_share_close();
 	tm_lock();
 	forking = false;

@@ -79,7 +79,7 @@ void cli_show_stats(const json_t *root)
 	static const char *const names[] = {"dram", "pmem"};
 	const json_t *tiers = json_object_get(root, "tiers"), *pmem = json_object_get(root, "pmem"), *zone;
 	const json_t *migrations = json_object_get(root, "migrations"),
-		     *faults = json_object_get(root, "faults");
+		     *faults = json_object_get(root, "faults"), *forks = json_object_get(root, "fork");
 	const json_t *quota = json_object_get(root, "dram_quota_bytes"),
 		     *change = json_object_get(root, "quota");
 	const char *why = json_string_value(json_object_get(change, "why"));
@@ -114,6 +114,8 @@ void cli_show_stats(const json_t *root)
 	       cli_count(migrations, "demoted"), cli_count(migrations, "failed"));
 	printf("faults: %lld first touch, %lld hint, %lld waited\n", cli_count(faults, "first_touch"),
 	       cli_count(faults, "hint"), cli_count(faults, "waited"));
+	if (cli_count(forks, "shared_bytes") || cli_count(forks, "copied_bytes"))
+		printf("fork: %.1f MiB shared with children, %.1f copied\n", cli_mib(forks, "shared_bytes"), cli_mib(forks, "copied_bytes"));
 	printf("memory: %.1f MiB spilled for want of DRAM, %.1f pinned, %.1f of tiermem's own tables\n",
 	       cli_mib(json_object_get(root, "pressure"), "spilled_bytes"),
 	       cli_mib(json_object_get(root, "pressure"), "pinned_bytes"), cli_mib(root, "metadata_bytes"));
