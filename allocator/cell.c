@@ -13,6 +13,7 @@
 #define GROW_BYTES ((size_t)2 << 20) // of address space at a time
 #define COMMIT	   4		     // pages at a time
 #define KEEP	   64		     // free pages that stay committed
+#define AGAIN	   8		     // freed objects that a thread takes at a time
 #define TRY	   16		     // one request in so many begins a cell although the last one is not full
 
 // Slots of a cell, as bits.
@@ -176,10 +177,11 @@ static void mark(void *p)
 	push(away ? AWAY : FREE, i);
 }
 
-void tm_cell_give(void *p)
+void tm_cell_give(void **p, unsigned n)
 {
 	pthread_mutex_lock(&lock);
-	mark(p);
+	for (unsigned i = 0; i < n; i++)
+		mark(p[i]);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -190,27 +192,41 @@ static void leave_cell(void)
 		mark(slot(my.left & -my.left));
 }
 
-// Something that was freed.
-static void *again(int list)
+// A free slot of a page that has one.
+static void *unmark(uint32_t i, int list)
 {
-	void *p = NULL;
+	struct page *s = &pages[i];
+	unsigned kind = list == HAS_32 ? 0 : s->free[1] ? 1 : 2;
+	unsigned cell = (unsigned)__builtin_ctzll(s->free[kind]);
+
+	s->free[kind] &= s->free[kind] - 1;
+	used += list == HAS_32 ? 32 : 16;
+	return (void *)(address(i) + cell * CELL + (kind == 0 ? 0 : kind == 1 ? 32 : 48));
+}
+
+// Something that was freed. The thread keeps a few more of that page, to need the lock less often.
+static void *again(unsigned code)
+{
+	int list = code == 4 ? HAS_32 : HAS_16;
+	unsigned n = tm_front.n[code] ? 1 : AGAIN, got = 0;
+	void *p[AGAIN];
 
 	if (!__atomic_load_n(&first[list], __ATOMIC_RELAXED))
 		return NULL;
 	pthread_mutex_lock(&lock);
 	if (first[list]) {
 		uint32_t i = first[list] - 1;
-		struct page *s = &pages[i];
-		unsigned kind = list == HAS_32 ? 0 : s->free[1] ? 1 : 2;
-		unsigned cell = (unsigned)__builtin_ctzll(s->free[kind]);
-		s->free[kind] &= s->free[kind] - 1;
-		if (!has(s, list))
+		while (got < n && has(&pages[i], list))
+			p[got++] = unmark(i, list);
+		if (!has(&pages[i], list))
 			unlink_page(list, i);
-		p = (void *)(address(i) + cell * CELL + (kind == 0 ? 0 : kind == 1 ? 32 : 48));
-		used += list == HAS_32 ? 32 : 16;
 	}
 	pthread_mutex_unlock(&lock);
-	return p;
+	if (!got)
+		return NULL;
+	for (unsigned k = got - 1; k; k--) // the first in memory is the first to be used
+		tm_front_push(p[k], code);
+	return p[0];
 }
 
 void *tm_cell_take(unsigned code)
@@ -222,7 +238,7 @@ void *tm_cell_take(unsigned code)
 		return slot(fits & -fits);
 	if (!pages || !tm_front.limit) // the thread has not started, or has ended
 		return NULL;
-	p = again(code == 4 ? HAS_32 : HAS_16);
+	p = again(code);
 	if (p || code == 4 || (my.left && ++my.tries % TRY))
 		return p;
 	if (my.left) {

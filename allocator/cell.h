@@ -15,7 +15,8 @@
 bool tm_cell_init(void);
 // An object of 16 (code 2, page_code.h) or 32 bytes (code 4); NULL: none just now, jemalloc has to do.
 void *tm_cell_take(unsigned code);
-void tm_cell_give(void *p);
+// n objects that are in cells.
+void tm_cell_give(void **p, unsigned n);
 // The calling thread ends.
 void tm_cell_close(void);
 // Bytes of objects that are in use or kept by threads, and of pages that cells hold.

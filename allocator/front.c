@@ -23,9 +23,26 @@ void *tm_front_refill(unsigned code)
 static void give_small(void *p, unsigned code)
 {
 	if (tm_page_code(p) == TM_CODE_CELL)
-		tm_cell_give(p);
+		tm_cell_give(&p, 1);
 	else
 		je_sdallocx(p, tm_code_size[code], 0);
+}
+
+// What is in a cell, and what of the older half is so, too: one lock for all.
+static void spill_cells(void *p, unsigned code)
+{
+	unsigned n = tm_front.n[code], kept = 0, k = 0;
+	void *cells[TM_FRONT_DEPTH / 2 + 1], **slot = tm_front.slot[code];
+
+	cells[k++] = p;
+	for (unsigned i = 0; i < n; i++) {
+		if (i < n / 2 && tm_page_code(slot[i]) == TM_CODE_CELL)
+			cells[k++] = slot[i];
+		else
+			slot[kept++] = slot[i];
+	}
+	tm_front.n[code] = (uint8_t)kept;
+	tm_cell_give(cells, k);
 }
 
 void tm_front_spill(void *p, unsigned code)
@@ -33,7 +50,10 @@ void tm_front_spill(void *p, unsigned code)
 	unsigned n = tm_front.n[code], half = n / 2;
 
 	if (code <= TM_CODE_SMALL) {
-		give_small(p, code);
+		if (tm_page_code(p) == TM_CODE_CELL)
+			spill_cells(p, code);
+		else
+			je_sdallocx(p, tm_code_size[code], 0);
 		return;
 	}
 	tm_slab_give(tm_code_slab(code), &p, 1);

@@ -63,6 +63,25 @@ static int prepare(void **state)
 	return !tm_cell_init();
 }
 
+/* As malloc does. */
+static void *take(unsigned code)
+{
+	void *p = tm_front_pop(code);
+
+	return p ? p : tm_cell_take(code);
+}
+
+/* As a thread that ends. */
+static void end(void)
+{
+	void *p;
+
+	for (unsigned code = 2; code <= 4; code += 2)
+		while ((p = tm_front_pop(code)))
+			tm_cell_give(&p, 1);
+	tm_cell_close();
+}
+
 static size_t line(const void *p)
 {
 	return (uintptr_t)p / 64;
@@ -70,16 +89,16 @@ static size_t line(const void *p)
 
 static void what_is_asked_for_together_lies_together(void **state)
 {
-	void *temporary = tm_cell_take(4);
+	void *temporary = take(4);
 
 	assert_null(temporary); /* one of 32 bytes begins no cell */
 	for (int i = 0; i < 1000; i++) {
-		void *object = tm_cell_take(2), *key = tm_cell_take(2), *entry = tm_cell_take(4);
+		void *object = take(2), *key = take(2), *entry = take(4);
 
 		assert_true(object && key && entry && line(object) == line(key) && line(key) == line(entry));
 		assert_true(tm_cell_code(object) == 2 && tm_cell_code(key) == 2 && tm_cell_code(entry) == 4);
 	}
-	tm_cell_close();
+	end();
 }
 
 static void who_wants_one_size_only_wastes_little(void **state)
@@ -89,12 +108,12 @@ static void who_wants_one_size_only_wastes_little(void **state)
 
 	tm_cell_bytes(&before, &held_before);
 	for (int i = 0; i < 16000; i++)
-		got += tm_cell_take(4) != NULL;
+		got += take(4) != NULL;
 	for (int i = 0; i < 16000; i++)
-		got += tm_cell_take(2) != NULL;
+		got += take(2) != NULL;
 	tm_cell_bytes(&used, &held);
 	assert_true(held - held_before < 16000 * 16 / 4);
-	tm_cell_close();
+	end();
 }
 
 static void random_use(void **state)
@@ -107,7 +126,7 @@ static void random_use(void **state)
 	for (int round = 0; round < 200000; round++) {
 		full = round % 1000 < 10;
 		if (n < 3000 && rand() % 100 < (round / 20000 % 2 ? 45 : 60)) {
-			void *p = tm_cell_take(rand() % 3 ? 2 : 4);
+			void *p = take(rand() % 3 ? 2 : 4);
 			if (!p)
 				continue;
 			uintptr_t a = (uintptr_t)p;
@@ -119,7 +138,7 @@ static void random_use(void **state)
 			all[n++] = p;
 		} else if (n) {
 			size_t i = (size_t)rand() % n;
-			tm_cell_give(all[i]);
+			tm_cell_give(&all[i], 1);
 			all[i] = all[--n];
 		}
 	}
@@ -129,10 +148,10 @@ static void random_use(void **state)
 			assert_ptr_not_equal(all[i], all[k]);
 		bytes += tm_cell_code(all[i]) == 4 ? 32 : 16;
 	}
-	tm_cell_close();
+	end();
 	tm_cell_bytes(&used, &held);
 	while (n)
-		tm_cell_give(all[--n]);
+		tm_cell_give(&all[--n], 1);
 	tm_cell_bytes(&before, &held);
 	assert_int_equal(used - before, bytes);
 	for (size_t i = 0; i < ZONE / TM_PAGE; i++)
@@ -146,13 +165,13 @@ static void *other_thread(void *arg)
 
 	tm_front.limit = 16;
 	for (int i = 0; i < 300; i++)
-		p[i] = tm_cell_take(i % 3 == 2 ? 4 : 2);
+		p[i] = take(i % 3 == 2 ? 4 : 2);
 	for (int i = 0; i < 300; i++)
 		if (p[i])
-			tm_cell_give(p[i]);
+			tm_cell_give(&p[i], 1);
 	tm_front.limit = 0;
-	tm_cell_close();
-	assert_null(tm_cell_take(2));
+	end();
+	assert_null(take(2));
 	return NULL;
 }
 
