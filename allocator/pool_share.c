@@ -11,6 +11,7 @@
 static int files[TM_PMEM_DEVICES]; // of the share that is being made
 static unsigned opened;
 static unsigned number;
+static unsigned reaped;
 
 static bool lock(int fd, unsigned share, int command, short type)
 {
@@ -72,9 +73,14 @@ static void clear(unsigned share)
 	}
 }
 
+unsigned tm_shares_reaped(void)
+{
+	return reaped;
+}
+
 bool tm_shares_reap(void)
 {
-	bool any = false;
+	unsigned before = reaped;
 
 	for (unsigned i = 0; i < TM_POOL_SHARES; i++) {
 		if (!tm_ledger->share[i] || !take_lock(i))
@@ -82,9 +88,9 @@ bool tm_shares_reap(void)
 		clear(i);
 		tm_ledger->share[i] = 0;
 		give_lock(i);
-		any = true;
+		reaped++;
 	}
-	return any;
+	return reaped != before;
 }
 
 bool tm_shared(uint32_t frame)
@@ -100,7 +106,7 @@ static bool open_files(unsigned share)
 
 	for (opened = 0; ok && opened < tm_pmem.devices;) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", tm_pmem.device[opened].fd);
-		int fd = open(path, O_RDWR | O_CLOEXEC);
+		int fd = tm_os_high_fd(open(path, O_RDWR | O_CLOEXEC));
 		ok = fd >= 0;
 		if (ok)
 			files[opened++] = fd;

@@ -24,6 +24,8 @@ void tm_share_close(void);
 bool tm_shared(uint32_t frame);
 // Ends the shares that nobody has any more. True: there were some. tm_lock held, for locks are the process'.
 bool tm_shares_reap(void);
+// How many this process has ended.
+unsigned tm_shares_reaped(void);
 // A frame of an owner's (the caller, or one that is dead) is given back while children have it.
 void tm_share_orphan(uint32_t frame, uint8_t owner);
 

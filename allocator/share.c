@@ -16,6 +16,7 @@
 
 #define LOOK_NS	 UINT64_C(100000000) // between looks whether the children have gone
 #define TOUCH_NS UINT64_C(10000000)  // the same, when something is touched
+#define OTHERS	 16 // one look in so many is at each granule
 
 static bool forking;	 // from before() to after()
 static bool blocked;	 // its signals are
@@ -23,6 +24,7 @@ static sigset_t mask;
 static bool inherited;
 static unsigned block;	 // granules that leave the children together, a power of two: each may become a mapping of its own
 static uint64_t granules, copied, looked_ns;
+static unsigned looks, reaped;
 
 bool tm_share_inherited(void)
 {
@@ -331,7 +333,10 @@ uint64_t tm_share_tick(uint64_t now)
 		return TM_FOREVER;
 	tm_lock();
 	looked_ns = now;
-	if (tm_shares_reap()) {
+	tm_shares_reap();
+	// Another process that uses the devices may have ended a share, and nothing tells of that.
+	if (reaped != tm_shares_reaped() || ++looks % OTHERS == 0) {
+		reaped = tm_shares_reaped();
 		tm_each_run(TM_ZONES, TM_SHARED, map_back_run);
 		tm_changed();
 	}
