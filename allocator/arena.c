@@ -9,7 +9,7 @@
 //
 // Extent hooks: jemalloc gets address space from our zones, 2 MiB at a time and uncommitted, and then commits exactly the
 // pages it starts to use (tm_commit) and decommits them when they have been unused for its decay time (tm_decommit).
-// Hooks run with jemalloc's locks held: they call nothing that allocates. jemalloc's own metadata stays outside.
+// Hooks run with jemalloc's locks held: they call nothing that allocates. jemalloc's own metadata stays outside of the zones.
 #include "allocator/arena.h"
 #include "allocator/child.h"
 #include "allocator/core.h"
@@ -56,9 +56,32 @@ static size_t buffer_min;
 static pthread_key_t key;
 static char conf[128];
 
+// The first blocks of all arenas' metadata, among the allocator's tables: nothing of it is the program's. More of it is somewhere else.
+static struct {
+	uintptr_t start, end;
+	_Atomic uintptr_t next;
+} metadata;
+
+static void reserve_metadata(void)
+{
+	size_t size = (size_t)max_sets * 3 * GROW_BYTES;
+	uintptr_t p = (uintptr_t)tm_os_reserve_table(size + GROW_BYTES);
+
+	if (!p)
+		return;
+	metadata.next = metadata.start = (p + GROW_BYTES - 1) & ~(GROW_BYTES - 1);
+	metadata.end = metadata.start + size;
+}
+
 // Metadata: outside the zones, aligned.
 static void *map_aligned(size_t size, size_t alignment)
 {
+	uintptr_t at = metadata.next;
+
+	while (size <= metadata.end - at && alignment <= GROW_BYTES) {
+		if (atomic_compare_exchange_weak(&metadata.next, &at, (at + size + GROW_BYTES - 1) & ~(GROW_BYTES - 1)))
+			return (void *)at;
+	}
 	char *p = tm_os_mmap(NULL, size + alignment, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -191,6 +214,7 @@ bool tm_arenas_init(void)
 
 	tm_parse_size(tm.value[TM_OPT_BUFFER_MIN], &bytes);
 	buffer_min = bytes;
+	reserve_metadata();
 	extent_hooks_t *hooks = &zone_hooks[TM_SMALL].hooks;
 	if (je_mallctl("arena.0.extent_hooks", NULL, NULL, &hooks, sizeof(hooks)) || !limit_growth(0))
 		return false;

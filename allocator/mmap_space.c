@@ -38,6 +38,47 @@ size_t tm_space_take(size_t n, bool far)
 	return tm_index(start);
 }
 
+// The first granule that has never been handed out, and the first beyond those that ever can be.
+static size_t fresh(bool far)
+{
+	return tm_index(far ? tm.base + TM_ZONES * tm.zone_bytes + far_bump : tm.bump[TM_MMAP]);
+}
+
+static size_t limit(bool far)
+{
+	return tm_index(far ? tm.base + tm.bytes : tm.base + TM_ZONES * tm.zone_bytes);
+}
+
+void tm_space_claim(size_t g, size_t n, void (*taken)(size_t g, size_t n))
+{
+	bool far = tm_far_has(g);
+	struct space *s = &spaces[far];
+	size_t end = g + n < limit(far) ? g + n : limit(far), next = fresh(far);
+
+	for (size_t i = s->count; i-- > 0;) {
+		struct extent e = s->extents[i];
+		size_t from = g > e.g ? g : e.g, to = end < e.g + e.n ? end : e.g + e.n;
+		if (from >= to)
+			continue;
+		s->extents[i] = s->extents[--s->count];
+		if (e.g < from)
+			s->extents[s->count++] = (struct extent){e.g, from - e.g};
+		if (to < e.g + e.n && s->count < FREE_EXTENTS)
+			s->extents[s->count++] = (struct extent){to, e.g + e.n - to};
+		taken(from, to - from);
+	}
+	if (end <= next)
+		return;
+	if (far)
+		far_bump += (end - next) << tm.shift;
+	else
+		tm.bump[TM_MMAP] += (end - next) << tm.shift;
+	if (g > next)
+		tm_space_give(next, g - next);
+	g = g > next ? g : next;
+	taken(g, end - g);
+}
+
 void tm_space_forget(void)
 {
 	spaces[0].count = spaces[1].count = 0;

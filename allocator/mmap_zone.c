@@ -195,12 +195,32 @@ static void give_run(size_t from, size_t to, bool foreign)
 		tm_space_give(from, to - from);
 }
 
+// Address space that was free and that the program maps something at: nobody else may have it before that is gone. It is not captured.
+static void claimed(size_t g, size_t n)
+{
+	tm_far_use(g, n);
+	for (size_t i = g; i < g + n; i++) {
+		tm.table[i].live = 0;
+		tm_set(i, TM_FOREIGN, TM_NO_FRAME, 0);
+		tm_note_clear(i);
+	}
+}
+
 // Granule g of [start, end) goes out of use. False: it is not freed; something of it stays.
 static bool vacate_in(size_t g, uintptr_t start, uintptr_t end, bool foreign)
 {
 	bool reserved = only_reserved(g);
 
+	if (foreign && tm.table[g].state == TM_EMPTY && !reserved) // free all the same: the table of what is was full
+		claimed(g, 1);
+	if (foreign && !reserved) { // something may be behind what was mapped of it, from now on
+		size_t pages = (end - (uintptr_t)tm_address(g)) / TM_PAGE, all = tm.granule / TM_PAGE;
+		pages = pages < all ? pages : all;
+		tm.table[g].live = (uint16_t)(pages > tm.table[g].live ? pages : tm.table[g].live);
+	}
 	if ((tm.table[g].state != TM_EMPTY || reserved) && covers(g, start, end)) {
+		if (reserved)
+			tm.table[g].live = (uint16_t)(tm.granule / TM_PAGE);
 		vacate(g, foreign ? TM_FOREIGN : TM_EMPTY, 0);
 		tm_note_clear(g);
 		return true;
@@ -211,7 +231,10 @@ static bool vacate_in(size_t g, uintptr_t start, uintptr_t end, bool foreign)
 		uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
 		from = from > start ? from : start;
 		to = to < end ? to : end;
-		tm_os_mprotect((void *)from, to - from, PROT_NONE);
+		if (tm.table[g].state == TM_FOREIGN)
+			tm_os_anonymous((void *)from, to - from, PROT_NONE);
+		else
+			tm_os_mprotect((void *)from, to - from, PROT_NONE);
 	}
 	tm_note_pin(g, TM_NOTE_PART);
 	return false;
@@ -231,6 +254,8 @@ void tm_mmap_release(void *addr, size_t size, enum tm_mmap_next next)
 	if (end & (tm.granule - 1))
 		tm_far_use(last, 1);
 	settle(first, last);
+	if (foreign)
+		tm_space_claim(first, last - first + 1, claimed);
 	for (size_t g = tm_far_skip(first); g <= last; g = tm_far_skip(g + 1)) {
 		if (vacate_in(g, start, end, foreign))
 			continue;

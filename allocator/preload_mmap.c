@@ -109,8 +109,10 @@ static void *remap_captured(void *old, size_t old_size, size_t new_size, int fla
 			munmap((char *)old + keep, old_size - keep);
 		return old;
 	}
-	if (!(flags & MREMAP_MAYMOVE) || flags & MREMAP_DONTUNMAP) {
-		errno = flags & MREMAP_DONTUNMAP ? EINVAL : ENOMEM;
+	bool onto_itself = flags & MREMAP_FIXED && (uintptr_t)new_addr < (uintptr_t)old + old_size &&
+			   (uintptr_t)old < (uintptr_t)new_addr + new_size;
+	if (!(flags & MREMAP_MAYMOVE) || flags & MREMAP_DONTUNMAP || onto_itself) {
+		errno = flags & MREMAP_DONTUNMAP || onto_itself ? EINVAL : ENOMEM;
 		return MAP_FAILED;
 	}
 	if (flags & MREMAP_FIXED)

@@ -45,6 +45,38 @@ static void in_parts_across_a_fork(void)
 	rule(!munmap(p, SIZE), "all of it can go");
 }
 
+// A program finds free addresses, by mmap and munmap, and maps or moves something there (stress-ng's mremap does): they are not free any more.
+static void at_free_addresses(void)
+{
+	static char *at[40];
+
+	for (int i = 0; i < 40; i++) {
+		size_t size = (size_t)(i % 7 + 1) * SIZE / 8 + (size_t)(i % 3) * 5 * PAGE;
+		char *p = i % 2 ? map(size) : NULL, *free_one = map(size + PAGE);
+		rule(!munmap(free_one, size + PAGE), "a mapping goes");
+		if (i % 2) {
+			memset(p, i + 1, size);
+			rule(mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, p + PAGE) == MAP_FAILED, "mremap does not move to where it is");
+			at[i] = mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, free_one);
+			rule(at[i] == free_one, "mremap moves to where nothing is");
+		} else {
+			at[i] = mmap(free_one, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+			rule(at[i] == free_one && is_all(at[i], 0, size), "MAP_FIXED takes what is free");
+			memset(at[i], i + 1, size);
+		}
+		if (i % 5 == 4) {
+			size_t before = (size_t)((i - 2) % 7 + 1) * SIZE / 8 + (size_t)((i - 2) % 3) * 5 * PAGE;
+			rule(is_all(at[i - 2], (char)(i - 1), before) && !munmap(at[i - 2], before), "what is there stays until it goes");
+			rule(faults(at[i - 2], 0) && faults(at[i - 2] + before - PAGE, 0), "and faults then");
+			at[i - 2] = NULL;
+		}
+	}
+	for (int i = 0; i < 40; i++) {
+		size_t size = (size_t)(i % 7 + 1) * SIZE / 8 + (size_t)(i % 3) * 5 * PAGE;
+		rule(!at[i] || (is_all(at[i], (char)(i + 1), size) && !munmap(at[i], size)), "what is at such addresses is nobody else's");
+	}
+}
+
 int main(void)
 {
 	signal(SIGSEGV, on_fault);
@@ -90,6 +122,7 @@ int main(void)
 	rule(!munmap(q, SIZE / 4), "munmap takes both");
 
 	in_parts_across_a_fork();
+	at_free_addresses();
 
 	int fds[2];
 	p = map(SIZE);
