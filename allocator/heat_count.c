@@ -102,8 +102,10 @@ void tm_heat_take(size_t g, uint32_t n)
 		return;
 	heat[g - first] += (float)n;
 	kind_of(g)->mass += n;
-	seen += n;
-	seen_pmem += tm.table[g].state == TM_PMEM ? n : 0;
+	if (tm_heat_kind(g) != TM_BUFFER && !tm_heat_new(g)) { // memory that comes into use is written to, wherever it is: no change
+		seen += n;
+		seen_pmem += tm.table[g].state == TM_PMEM ? n : 0;
+	}
 	if (tm.guest)
 		tm_heat_file_take(g, n * spread);
 }
@@ -254,7 +256,7 @@ static void fit(struct kind *k)
 	bool before = k->grouped;
 
 	k->grouped = k->groups.count > 1 && dispersion(&k->groups) > dispersion(&k->single);
-	if (k->grouped != before)
+	if (k->grouped != before || !tm.guest) // a program is looked at so seldom that the last fit would lag behind, and make a difference where is none
 		k->expected = (struct tm_heat_fit){0};
 	if (k->single.count > 0)
 		tm_heat_fit(&k->expected, k->grouped ? k->groups.n : k->single.n);
