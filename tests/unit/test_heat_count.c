@@ -1,6 +1,7 @@
 /* Heat of counted memory: kinds and neighbours that count together, what is assumed of new memory, and changes that are noticed. */
 #include "allocator/heat_count.h"
 #include "allocator/heat_file.h"
+#include "allocator/heat_rate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,13 +10,13 @@
 
 #include <cmocka.h>
 
-#define ZONE ((size_t)4 << 20)
+#define ZONE ((size_t)32 << 20)
 #define IN_ZONE (ZONE / TM_PAGE)
 
 struct tm_core tm;
 
 static const size_t used[TM_ZONES] = {256, 128, 512, 0};
-static size_t more; /* granules of buffers that come later */
+static size_t more, many; /* granules of buffers, of values that come later */
 
 void *tm_os_reserve_table(size_t size)
 {
@@ -30,7 +31,7 @@ size_t tm_zone_first(enum tm_zone zone)
 bool tm_zone_span(enum tm_zone zone, size_t k, size_t *from, size_t *end)
 {
 	*from = zone * IN_ZONE;
-	*end = *from + used[zone] + (zone == TM_BUFFER ? more : 0);
+	*end = *from + used[zone] + (zone == TM_BUFFER ? more : zone == TM_BULK ? many : 0);
 	return !k;
 }
 
@@ -165,12 +166,45 @@ static void a_change_is_noticed_early(void **state)
 		assert_false(window(300, 36)); /* within chance, for so few; and then it is usual */
 }
 
+static uint64_t next(void)
+{
+	static uint64_t seed = 88172645463325252u;
+
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	return seed ^= seed << 17;
+}
+
+/* Where all are alike, looks that are a second apart find nothing to move, however few or many samples came between them. */
+static void chance_makes_no_difference(void **state)
+{
+	const size_t values = used[TM_BULK] + (many = 7000);
+
+	for (size_t i = used[TM_BULK]; i < values; i++)
+		use(TM_BULK, i, TM_DRAM);
+	for (unsigned n = 500; n < 20000; n *= 3) {
+		tm_heat_forget();
+		for (int look = 0; look < 8; look++) {
+			size_t differ = 0;
+			for (unsigned i = 0; i < n; i++)
+				take(TM_BULK, next() % values, 1);
+			tm_heat_look();
+			float together = (float)tm_heat_together(granule(TM_BULK, 0)), least = rate(TM_BULK, 0);
+			for (size_t i = 0; i < values; i++)
+				least = rate(TM_BULK, i) < least ? rate(TM_BULK, i) : least;
+			for (size_t i = 0; i < values; i++)
+				differ += tm_heat_worth(rate(TM_BULK, i) * together, least * together);
+			assert_in_range(differ, 0, values / 64);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_known_at_first),		 cmocka_unit_test(small_ones_and_buffers_are_assumed_warm),
 		cmocka_unit_test(kinds_have_rates_of_their_own),	 cmocka_unit_test(what_is_new_has_the_heat_of_its_kind),
-		cmocka_unit_test(a_change_is_noticed_early),
+		cmocka_unit_test(a_change_is_noticed_early),		 cmocka_unit_test(chance_makes_no_difference),
 	};
 	return cmocka_run_group_tests(tests, prepare, NULL);
 }
