@@ -102,7 +102,7 @@ void tm_heat_take(size_t g, uint32_t n)
 		return;
 	heat[g - first] += (float)n;
 	kind_of(g)->mass += n;
-	if (tm_heat_kind(g) != TM_BUFFER && !tm_heat_new(g)) { // memory that comes into use is written to, wherever it is: no change
+	if (tm_heat_kind(g) != TM_BUFFER) { // connections that begin write to buffers, wherever these are: no change
 		seen += n;
 		seen_pmem += tm.table[g].state == TM_PMEM ? n : 0;
 	}
