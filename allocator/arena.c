@@ -206,6 +206,7 @@ static void drain_first_extent(void)
 	}
 	while (n)
 		je_dallocx(ours[--n], MALLOCX_TCACHE_NONE);
+	je_mallctl("arena.0.purge", NULL, NULL, NULL, 0); // else jemalloc would keep all of it committed for seconds, in DRAM
 }
 
 bool tm_arenas_init(void)

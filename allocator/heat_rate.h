@@ -1,4 +1,4 @@
-// From counts of samples to rates: pure functions of policy_samples.c.
+// From counts of samples to rates: pure functions of heat_count.c.
 //
 // A count says little: of thousands of granules that are equally hot, some have three times the samples of others by chance. What the
 // counts of all granules together say is more. The fit finds the distribution of rates under which they are likeliest (nonparametric

@@ -207,7 +207,7 @@ static uint64_t tick(uint64_t now)
 	tm_pace_growth(now);
 	if (tm_quota_asked()) // another process' turn (move.c)
 		return TICK_NS;
-	bool busy = tm_room_repair(spill);
+	bool busy = tm_room_repair(spill, NULL);
 	busy |= tm.grown_up || unlimited ? fill() : headroom();
 	if (!unlimited)
 		busy |= exchange();

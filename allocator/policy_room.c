@@ -24,21 +24,29 @@ size_t tm_room_scan(enum tm_zone zone, enum tm_granule_state state, size_t *at)
 	return state == TM_DRAM ? advised : SIZE_MAX;
 }
 
-static size_t bring(size_t g)
+// Promotes a run from g on, of those that are due.
+static size_t bring(size_t g, bool (*due)(size_t g))
 {
-	return tm_pace_pay(tm_promote(g, tm_migrate_run()));
+	size_t n = tm_migrate_run();
+
+	for (size_t i = 1; due && i < n; i++)
+		if (!due(g + i))
+			n = i;
+	return tm_pace_pay(tm_promote(g, n));
 }
 
-bool tm_room_repair(size_t (*make_room)(size_t n))
+bool tm_room_repair(size_t (*make_room)(size_t n), bool (*due)(size_t g))
 {
 	bool any = false;
 
 	for (int z = TM_SMALL; z <= TM_BUFFER; z++) {
-		while (tm.count.granules[1][z] && tm_pace_left()) {
+		for (uint64_t n = tm.count.granules[1][z]; n && tm.count.granules[1][z] && tm_pace_left(); n--) {
 			size_t g = tm_room_scan((enum tm_zone)z, TM_PMEM, &repair_hand[z]);
 			if (g == SIZE_MAX)
 				break;
-			if (!bring(g) && (!make_room(tm_migrate_run()) || !bring(g)))
+			if (due && !due(g))
+				continue;
+			if (!bring(g, due) && (!make_room(tm_migrate_run()) || !bring(g, due)))
 				return any;
 			any = true;
 		}

@@ -1,18 +1,16 @@
-// The policy `hotness` where a sampling unit counts misses. Heat of a granule: its samples, halved whenever
-// there are AGE for each granule in use. What is expected of it: the rate that is likely with that heat (heat_rate.h). Within the migration
+// The policy `hotness` where a sampling unit counts misses: places by what has been counted (heat_count.h). Within the migration
 // bandwidth, every TICK_NS or more:
 //   fill      free DRAM is filled with the hottest granules of PMEM;
 //   headroom  but for some, which the coldest granules leave for memory that is touched for the first time: it is in use just then;
 //   exchange  the hottest granules of PMEM and the coldest of DRAM trade places, run by run, while the first is considerably hotter than
 //             the second: chance alone moves next to nothing, and once hot and cold are in their places nothing moves.
-// In a program, memory that lies together was often allocated and is used together: there GROUP neighbours have one heat, if that shows a difference
-// between hot and cold more clearly than each granule for itself does. And small allocations are brought home first (policy_room.h).
+// In a program all memory is ranked: cold small allocations and buffers make room for hot values. Those that found no DRAM are brought home first
+// (policy_room.h), unless they are known to be cold.
 // The policy `oracle` is the same without doubt: when the quota is set (again), every granule is put where its own count says, at once, and
 // counting begins anew. With a sampling unit that costs nothing, that is the best static placement of the trace: for experiments.
-// When PMEM suddenly gets considerably more of the misses, the program does something else than before, and most of what was counted is
-// forgotten. A granule that is new counts as average.
 // Without samples it sleeps. Each sample costs the program, so they are rarer while nothing is on PMEM, and when little moves.
 #include "allocator/core.h"
+#include "allocator/heat_count.h"
 #include "allocator/heat_file.h"
 #include "allocator/heat_rate.h"
 #include "allocator/migrate.h"
@@ -23,109 +21,36 @@
 #include "allocator/sim_link.h"
 #include "allocator/track.h"
 
-#include <math.h>
+#include <string.h>
 
 #define TICK_NS	 UINT64_C(10000000)
 #define SHARE	 200 // in a program: to find what should move takes at most one in so many parts of the time
 #define READ_NS	 UINT64_C(20000000) // there, samples are read so often
 #define JIFFY_NS UINT64_C(4000000)
-#define GROUP	 8   // granules
+#define CHANGE_NS UINT64_C(300000000) // from a change to a look, with samples of what is hot now
 #define REST_NS	 UINT64_C(20000000)   // to look again whether there are samples, and at last,
 #define LONG_NS	 UINT64_C(1000000000) // while there are none
-#define AGE	 16
-#define KNOWN	 8  // samples for each granule in use: fewer tell little
-#define LATELY	 10 // ticks
+#define LATELY	 10 // ticks; in a program, where looks are rare,
+#define LATELY_LOOKS 4
 #define CALM	 32 // part of DRAM that has fewer trades in that time
 #define RARE	 4  // factors of the sampling period: when calm,
 #define UNUSED	 32 // while nothing is on PMEM
 #define LEAST	 1  // expected samples that make a granule worth a place in free DRAM
 #define HEADROOM 64 // part of the quota
-// A change: of so many samples (a standard deviation of 0.01 at most) the share on PMEM is so many times that of about so many windows
-// before (FALL: while it falls, for hot memory comes home), and apart from it; it leaves that part of the heat.
-#define WINDOW	 2000
-#define WINDOWS	 8
-#define FALL	 2
-#define SURPRISE 1.25
-#define APART	 0.02
-#define KEPT	 0.25f
 
-static float *heat;  // by granule, from first on
-static float *group; // by group of granules: the heat of all of them
-static bool grouped; // that counts
-static uint8_t *known; // by granule, in a program: it was in use when last looked at
 static bool oracle;
-static double mass; // all heat
-static size_t first;
-static unsigned spread = 1;
 static uint64_t look_ns; // look: how long finding what should move took, this time
-static struct tm_heat_fit expected;
 static struct list {
-	size_t *g, n, most;
-} hot, cold; // candidates: on PMEM, in DRAM
-static uint32_t seen, seen_pmem; // samples of this window
-static double lately;		  // granules that came to DRAM in a tick, over the last ones
+	size_t *g, n, most, at; // at: the next one
+} hot[TM_HEAT_KINDS], cold[TM_HEAT_KINDS]; // candidates: on PMEM, in DRAM
+static double lately; // granules that came to DRAM in a tick, over the last ones
 
-// All granules of values and mappings, one after another.
-struct walk {
-	int zone;
-	size_t k, g, end;
-};
+static uint64_t settled; // away(), as it was when all were placed
 
-static struct walk walk(void)
+// Small allocations and buffers on PMEM.
+static uint64_t away(void)
 {
-	return (struct walk){.zone = TM_BULK};
-}
-
-static bool next(struct walk *w)
-{
-	if (++w->g < w->end)
-		return true;
-	for (; w->zone < TM_ZONES; w->zone++, w->k = 0) {
-		while (tm_zone_span((enum tm_zone)w->zone, w->k++, &w->g, &w->end))
-			if (w->g < w->end)
-				return true;
-	}
-	w->g = w->end = SIZE_MAX - 1; // over, for good
-	return false;
-}
-
-static void take(size_t g, uint32_t n)
-{
-	if (g < first) // small allocations and buffers: in DRAM anyway
-		return;
-	heat[g - first] += (float)n;
-	mass += n;
-	seen += n;
-	seen_pmem += tm.table[g].state == TM_PMEM ? n : 0;
-	if (tm.guest)
-		tm_heat_file_take(g, n * spread);
-}
-
-static size_t in_use(void)
-{
-	size_t n = 0;
-
-	for (int t = 0; t < 2; t++)
-		n += tm.count.granules[t][TM_BULK] + tm.count.granules[t][TM_MMAP];
-	return n ? n : 1;
-}
-
-static void keep(float part)
-{
-	mass *= part;
-	for (struct walk w = walk(); next(&w);)
-		heat[w.g - first] *= part;
-}
-
-static void age(void)
-{
-	if (mass >= AGE * (double)in_use())
-		keep(0.5f);
-}
-
-static float warmth(size_t g)
-{
-	return grouped ? group[(g - first) / GROUP] : heat[g - first];
+	return tm.count.granules[1][TM_SMALL] + tm.count.granules[1][TM_BUFFER];
 }
 
 static bool room(struct list *l, size_t n)
@@ -140,151 +65,92 @@ static bool room(struct list *l, size_t n)
 	return l->g;
 }
 
-// Lists movable granules of a state by their bins, the hottest or the coldest first, those of one bin by address. Returns how many.
-static size_t list(struct list *l, enum tm_granule_state state, bool hottest)
+// Which list a granule belongs into; NULL: it cannot move now.
+static struct list *list_of(size_t g)
 {
-	size_t at[TM_HEAT_BINS] = {0}, n = 0;
+	const struct tm_granule *t = &tm.table[g];
 
-	for (struct walk w = walk(); next(&w);) {
-		if (tm.table[w.g].state == state && tm_movable(&tm.table[w.g]))
-			at[tm_heat_bin(warmth(w.g))]++;
-	}
+	if ((t->state != TM_PMEM && t->state != TM_DRAM) || !tm_movable(t))
+		return NULL;
+	return &(t->state == TM_PMEM ? hot : cold)[tm_heat_kind(g)];
+}
+
+// Numbers of a list's granules by bin to where those of each bin begin.
+static void begin_list(struct list *l, size_t at[TM_HEAT_BINS], bool hottest)
+{
+	size_t n = 0;
+
 	for (unsigned b = 0; b < TM_HEAT_BINS; b++) {
 		unsigned bin = hottest ? TM_HEAT_BINS - 1 - b : b;
 		size_t here = at[bin];
 		at[bin] = n;
 		n += here;
 	}
-	if (!room(l, n))
-		return l->n = 0;
-	l->n = n;
-	for (struct walk w = walk(); next(&w);) { // the program goes on: a granule may have changed its state since
-		if (tm.table[w.g].state == state && tm_movable(&tm.table[w.g])) {
-			size_t *to = &at[tm_heat_bin(warmth(w.g))];
-			if (*to < n)
-				l->g[(*to)++] = w.g;
-		}
+	l->n = room(l, n) ? n : 0;
+	l->at = 0;
+}
+
+// Lists movable granules by their bins, the hottest of PMEM and the coldest of DRAM first, those of one bin by address.
+static void list(void)
+{
+	static size_t at[2][TM_HEAT_KINDS][TM_HEAT_BINS];
+
+	memset(at, 0, sizeof(at));
+	for (struct tm_heat_walk w = tm_heat_walk(); tm_heat_next(&w);) {
+		if (list_of(w.g))
+			at[tm.table[w.g].state == TM_PMEM][tm_heat_kind(w.g)][tm_heat_bin(tm_heat_of(w.g))]++;
 	}
-	return n;
-}
-
-static float rate(size_t g)
-{
-	if (oracle)
-		return warmth(g);
-	return expected.rate[tm_heat_bin(warmth(g))];
-}
-
-static bool worth(float on_pmem, float in_dram)
-{
-	return oracle ? tm_heat_bin(on_pmem) > tm_heat_bin(in_dram) : tm_heat_worth(on_pmem, in_dram);
-}
-
-static bool held(size_t g)
-{
-	return tm.table[g].state == TM_DRAM || tm.table[g].state == TM_PMEM;
-}
-
-// What is known of all granules, or groups, together.
-struct heats {
-	uint32_t n[TM_HEAT_BINS]; // how many in each bin
-	double count, sum, squares;
-};
-
-static void add(struct heats *h, float x)
-{
-	h->n[tm_heat_bin(x)]++;
-	h->count++;
-	h->sum += (double)x;
-	h->squares += (double)x * (double)x;
-}
-
-// How clearly counts differ more than chance makes them: the variance beyond the mean (Poisson's), in its standard deviations if there were none.
-static double dispersion(const struct heats *h)
-{
-	double mean = h->sum / h->count;
-
-	return mean > 0 ? (h->squares / h->count - mean * mean - mean) / mean * sqrt(h->count / 2) : 0;
-}
-
-// Heat of the group of granule g, of whose granules n in use have so much together: as if all were in use.
-static void end_group(struct heats *groups, size_t g, float sum, unsigned n)
-{
-	if (!n)
-		return;
-	float *all = &group[(g - first) / GROUP];
-	*all = sum / (float)n * GROUP;
-	add(groups, *all);
-}
-
-// A program's new memory was just written to, whatever will be done with it: what was counted by the first look tells nothing. (Underneath a VM memory
-// is new once, when it is first touched; what has been seen never comes back to exactly 0.)
-static bool is_new(size_t g)
-{
-	if (!known)
-		return heat[g - first] == 0;
-	if (known[g - first])
-		return false;
-	known[g - first] = 1;
-	return true;
-}
-
-static void fit(void)
-{
-	static struct heats single, groups;
-	float average = (float)(mass / (double)in_use()), sum = 0;
-	size_t current = first;
-	unsigned n = 0;
-
-	single = groups = (struct heats){0};
-	for (struct walk w = walk(); next(&w);) {
-		size_t g = w.g;
-		if (group && (g - first) / GROUP != (current - first) / GROUP) {
-			end_group(&groups, current, sum, n);
-			sum = 0;
-			n = 0;
-			current = g;
-		}
-		if (!held(g)) {
-			if (known && known[g - first])
-				known[g - first] = 0;
+	for (unsigned k = 0; k < TM_HEAT_KINDS; k++) {
+		begin_list(&hot[k], at[1][k], true);
+		begin_list(&cold[k], at[0][k], false);
+	}
+	for (struct tm_heat_walk w = tm_heat_walk(); tm_heat_next(&w);) { // the program goes on: a granule may have changed its state since
+		struct list *l = list_of(w.g);
+		if (!l)
 			continue;
-		}
-		if (is_new(g)) {
-			mass += average - heat[g - first];
-			heat[g - first] = average;
-		}
-		add(&single, heat[g - first]);
-		sum += heat[g - first];
-		n++;
+		size_t *to = &at[l >= hot && l < hot + TM_HEAT_KINDS][tm_heat_kind(w.g)][tm_heat_bin(tm_heat_of(w.g))];
+		if (*to < l->n)
+			l->g[(*to)++] = w.g;
 	}
-	if (group)
-		end_group(&groups, current, sum, n);
-	bool before = grouped;
-	grouped = groups.count > 1 && dispersion(&groups) > dispersion(&single);
-	if (grouped != before)
-		expected = (struct tm_heat_fit){0};
-	tm_heat_fit(&expected, grouped ? groups.n : single.n);
 }
 
-// Forgets when PMEM suddenly gets more of the misses. What the rates tell is no measure for that: they come from the same counts as the
-// places of the granules, and promise too little.
-static void notice_change(void)
+// Whether g, on PMEM, should trade places with d.
+static bool worth(size_t g, size_t d)
 {
-	static double usual = -1; // share of the misses, over the last windows
+	float on_pmem = tm_heat_rate(g), in_dram = tm_heat_rate(d);
+	unsigned a = tm_heat_together(g), b = tm_heat_together(d);
 
-	if (seen < WINDOW)
-		return;
-	double share = (double)seen_pmem / seen;
-	seen = seen_pmem = 0;
-	if (usual >= 0 && share > usual * SURPRISE && share > usual + APART) {
-		keep(KEPT);
-		fit();
-		lately = (double)tm.count.total[0]; // not calm: samples are wanted
-		usual = share;
-	} else {
-		usual = usual < 0 ? share : usual + (share - usual) / (share < usual ? FALL : WINDOWS);
-	}
+	if (oracle)
+		return tm_heat_bin(on_pmem) > tm_heat_bin(in_dram);
+	return tm_heat_worth(on_pmem * (float)(a < b ? a : b), in_dram * (float)(a < b ? a : b));
+}
+
+static size_t next_of(const struct list *l)
+{
+	return l->g[l->at];
+}
+
+// The hot list whose next granule is the hottest, or NULL: that was all. Of those that are alike, values.
+static struct list *hottest(void)
+{
+	struct list *best = NULL;
+
+	for (unsigned k = TM_HEAT_KINDS; k--;)
+		if (hot[k].at < hot[k].n && (!best || tm_heat_rate(next_of(&hot[k])) > tm_heat_rate(next_of(best))))
+			best = &hot[k];
+	return best;
+}
+
+// The cold list whose next granule is the coldest, of those that should give way to g (SIZE_MAX: of all), or NULL. Of those that are alike, values.
+static struct list *coldest(size_t g)
+{
+	struct list *best = NULL;
+
+	for (unsigned k = TM_HEAT_KINDS; k--;)
+		if (cold[k].at < cold[k].n && (g == SIZE_MAX || worth(g, next_of(&cold[k]))) &&
+		    (!best || tm_heat_rate(next_of(&cold[k])) < tm_heat_rate(next_of(best))))
+			best = &cold[k];
+	return best;
 }
 
 // DRAM that the first touch of memory is to find free, beside the allocator's own slack.
@@ -299,37 +165,47 @@ static bool left(void)
 	return oracle || tm_pace_left();
 }
 
-static bool pay(size_t moved)
+// How many granules of the list follow each other in memory from the next on, and have its heat; at most most.
+static size_t run(const struct list *l, size_t most)
 {
-	return tm_pace_pay(moved);
-}
-
-// How many granules of the list follow each other in memory from the i-th on, and have its heat; at most most.
-static size_t run(const struct list *l, size_t i, size_t most)
-{
+	const size_t *g = &l->g[l->at], left = l->n - l->at;
 	size_t n = 1;
 
 	if (tm.guest) // each granule for itself
 		return 1;
 	if (most > tm_migrate_run())
 		most = tm_migrate_run();
-	while (n < most && i + n < l->n && l->g[i + n] == l->g[i] + n && warmth(l->g[i + n]) == warmth(l->g[i]))
+	while (n < most && n < left && g[n] == g[0] + n && tm_heat_of(g[n]) == tm_heat_of(g[0]))
 		n++;
 	return n;
 }
 
-// Demotes n granules, the coldest from *k on, as far as a granule of rate than is worth it. Returns how many.
-static size_t make_place(size_t *k, size_t n, float than)
+// Moves a run of at most so many. Returns how many went.
+static size_t move(struct list *l, size_t (*to)(size_t g, size_t n), size_t most)
+{
+	size_t n = to(next_of(l), run(l, most));
+
+	l->at += n;
+	return tm_pace_pay(n);
+}
+
+// Demotes n granules, the coldest first, as far as g is worth it. Returns how many.
+static size_t make_place(size_t n, size_t g)
 {
 	size_t done = 0, moved = 1;
+	struct list *l;
 
-	while (done < n && *k < cold.n && moved && worth(than, rate(cold.g[*k]))) {
-		moved = tm_demote(cold.g[*k], run(&cold, *k, n - done));
-		pay(moved);
-		done += moved;
-		*k += moved;
-	}
+	while (done < n && moved && (l = coldest(g)))
+		done += moved = move(l, tm_demote, n - done);
 	return done;
+}
+
+static bool changed(void)
+{
+	if (!tm_heat_changed())
+		return false;
+	lately = (double)tm.count.total[0]; // not calm: samples are wanted
+	return true;
 }
 
 // What there is to choose from.
@@ -337,44 +213,50 @@ static void look(void)
 {
 	uint64_t began = tm_os_now_ns(), cpu = tm_os_thread_cpu_ns();
 
-	fit();
-	if (!oracle)
-		notice_change();
-	list(&hot, TM_PMEM, true);
-	list(&cold, TM_DRAM, false);
+	tm_heat_look();
+	if (tm.guest && changed())
+		tm_heat_look();
+	list();
 	look_ns = tm_os_now_ns() - began;
 	cpu = tm_os_thread_cpu_ns() - cpu + JIFFY_NS; // the kernel may tell it in ticks
 	look_ns = cpu < look_ns ? cpu : look_ns;
 }
 
+// Whether a granule on PMEM is worth a place in free DRAM.
+static bool warm(size_t g)
+{
+	return tm_heat_rate(g) * (float)tm_heat_together(g) > LEAST;
+}
+
 // Fills, leaves headroom and exchanges. Returns how many granules came to DRAM.
 static size_t place(void)
 {
-	size_t i = 0, k = 0, n;
+	size_t came = 0, n;
+	struct list *l;
 
 	look();
-	while (i < hot.n && left() && rate(hot.g[i]) > LEAST && tm_quota_free() > headroom()) {
-		n = tm_promote(hot.g[i], run(&hot, i, (size_t)(tm_quota_free() - headroom())));
-		if (!pay(n))
+	while ((l = hottest()) && left() && warm(next_of(l)) && tm_quota_free() > headroom()) {
+		if (!(n = move(l, tm_promote, (size_t)(tm_quota_free() - headroom()))))
 			break;
-		i += n;
+		came += n;
 	}
-	if (i == hot.n || !left() || tm.quota == TM_UNLIMITED)
-		return i;
-	while (k < cold.n && left() && tm_quota_free() < headroom()) {
-		n = tm_demote(cold.g[k], run(&cold, k, (size_t)(headroom() - tm_quota_free())));
-		if (!pay(n))
+	if (!l || tm.quota == TM_UNLIMITED)
+		return came;
+	while ((l = coldest(SIZE_MAX)) && left() && tm_quota_free() < headroom()) {
+		if (!move(l, tm_demote, (size_t)(headroom() - tm_quota_free())))
 			break;
-		k += n;
 	}
-	while (i < hot.n && left()) {
-		n = make_place(&k, run(&hot, i, SIZE_MAX), rate(hot.g[i]));
-		n = n ? tm_promote(hot.g[i], n) : 0;
-		if (!pay(n))
+	while ((l = hottest()) && left()) {
+		if (!(n = make_place(run(l, SIZE_MAX), next_of(l)))) {
+			l->at = l->n; // and for what comes after it nothing gives way either
+			continue;
+		}
+		if (!(n = move(l, tm_promote, n)))
 			break;
-		i += n;
+		came += n;
 	}
-	return i;
+	settled = away();
+	return came;
 }
 
 static void place_by_trace(void)
@@ -387,42 +269,41 @@ static void place_by_trace(void)
 		return;
 	placed = quota.changes;
 	place();
-	keep(0);
+	tm_heat_forget();
 }
 
 // Few enough came to DRAM lately, and enough is known to be content with that.
 static bool calm(size_t came)
 {
-	lately += (double)came - lately / LATELY;
-	return lately * CALM < (double)tm.count.total[0] && mass >= KNOWN * (double)in_use();
+	lately += (double)came - lately / (tm.guest ? LATELY : LATELY_LOOKS);
+	return lately * CALM < (double)tm.count.total[0] && tm_heat_known();
 }
 
-static bool prepare(void)
-{
-	if (heat)
-		return true;
-	first = tm_zone_first(tm.guest ? TM_MMAP : TM_BULK);
-	size_t n = (tm.bytes >> tm.shift) - first;
-	if (!tm.guest && !oracle) { // underneath a VM what lies together has nothing in common
-		group = tm_os_reserve_table((n / GROUP + 1) * sizeof(*group));
-		known = tm_os_reserve_table(n);
-	}
-	heat = tm_os_reserve_table(n * sizeof(*heat));
-	return heat;
-}
-
-// For small allocations that have to come home: values in turn.
+// For small allocations that have to come home: values, the coldest that the last look has left, or else in turn.
 static size_t make_room(size_t n)
 {
 	static size_t hand;
-	size_t g = tm_room_scan(TM_BULK, TM_DRAM, &hand);
+	struct list *l = &cold[TM_BULK];
+	size_t g;
 
-	n = g == SIZE_MAX ? 0 : tm_demote(g, n);
-	pay(n);
+	while (l->at < l->n && list_of(next_of(l)) != l)
+		l->at++;
+	if (l->at < l->n) {
+		n = move(l, tm_demote, n);
+	} else {
+		g = tm_room_scan(TM_BULK, TM_DRAM, &hand);
+		n = g == SIZE_MAX ? 0 : tm_pace_pay(tm_demote(g, n));
+	}
 	tm_lock();
 	tm.count.spilled += n;
 	tm_unlock();
 	return n;
+}
+
+// Whether a small allocation or buffer on PMEM has to come home: it is hot as far as is known. The oracle has its places for what it has seen.
+static bool comes_home(size_t g)
+{
+	return oracle ? tm_heat_new(g) : tm_heat_rate(g) >= tm_heat_mean();
 }
 
 static uint64_t tick(uint64_t now)
@@ -431,17 +312,19 @@ static uint64_t tick(uint64_t now)
 	uint64_t samples;
 	bool rare;
 
-	if (!tm_migrates() || !tm_track() || !prepare())
+	if (!tm_migrates() || !tm_track() || !tm_heat_prepare(oracle))
 		return TM_FOREVER;
 	tm_pace_tick(now);
-	tm_track()->collect(take);
+	tm_track()->collect(tm_heat_take);
 	samples = tm_track_samples();
 	if (tm.guest)
 		tm_heat_file_write(now, samples == last);
 	else
 		tm_pace_growth(now);
-	if (!tm.guest && tm.count.total[1] && tm.quota)
-		tm_room_repair(make_room);
+	if (away() < settled)
+		settled = away();
+	if (!tm.guest && tm.quota && away() > settled)
+		tm_room_repair(make_room, comes_home);
 	if (oracle) {
 		place_by_trace();
 		return READ_NS;
@@ -452,12 +335,16 @@ static uint64_t tick(uint64_t now)
 	}
 	last = samples;
 	rest = REST_NS;
+	if (!tm.guest && changed()) {
+		tm_heat_spread(tm_track()->spread(1));
+		due = due < now + CHANGE_NS ? due : now + CHANGE_NS;
+	}
 	if (now < due)
 		return READ_NS;
 	look_ns = 0;
 	rare = calm(tm.count.total[1] && tm.quota ? place() : 0);
-	spread = tm_track()->spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1);
-	age();
+	tm_heat_spread(tm_track()->spread(!tm.count.total[1] ? UNUSED : rare ? RARE : 1));
+	tm_heat_age();
 	if (tm.guest)
 		return TICK_NS;
 	due = now + look_ns * SHARE;
@@ -479,25 +366,15 @@ static bool curious(void)
 	return false;
 }
 
-// Relative to the mean of all granules in use.
-static float coldness(size_t g)
-{
-	double mean = mass / (double)in_use();
-
-	if (!heat || g < first || !(mean >= 1))
-		return 0;
-	return logf((float)mean + 1) - logf((grouped ? warmth(g) / GROUP : warmth(g)) + 1);
-}
-
 const struct tm_policy tm_policy_samples = {.name = "hotness",
 					    .hints = false,
 					    .sample = sample,
 					    .tick = tick,
 					    .curious = curious,
-					    .cold = coldness};
+					    .cold = tm_heat_cold};
 const struct tm_policy tm_policy_oracle = {.name = "oracle",
 					   .hints = true,
 					   .sample = sample,
 					   .tick = tick_oracle,
 					   .curious = curious,
-					   .cold = coldness};
+					   .cold = tm_heat_cold};

@@ -1,7 +1,7 @@
 // Trackers: who tells which memory is used. One interface, and the best that works here is in use (track.c).
 //
 // There are two kinds. Hint faults tell how long a granule was not touched: policies get that by sample(). The others count uses, of which they
-// see a part: policies take counts by collect(). Where there are counts `hotness` is policy_samples.c.
+// see a part: policies take counts by collect(). Where there are counts `hotness` is policy_samples.c, by heat_count.c.
 #ifndef TIERMEM_TRACK_H
 #define TIERMEM_TRACK_H
 

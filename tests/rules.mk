@@ -12,6 +12,7 @@ UNIT_OBJECTS_test_load    := $(BUILD)/obj/sim/load.o
 UNIT_OBJECTS_test_buffer  := $(patsubst %,$(BUILD)/obj/sim/%.o,buffer near)
 UNIT_OBJECTS_test_guest_args := $(BUILD)/obj/allocator/guest_args.o
 UNIT_OBJECTS_test_heat_rate := $(BUILD)/obj/allocator/heat_rate.o
+UNIT_OBJECTS_test_heat_count := $(patsubst %,$(BUILD)/obj/allocator/%.o,heat_count heat_rate)
 UNIT_OBJECTS_test_mmap_reservation := $(patsubst %,$(BUILD)/obj/allocator/%.o,mmap_reservation far)
 UNIT_OBJECTS_test_far     := $(patsubst %,$(BUILD)/obj/allocator/%.o,far granule options os tier_find tier_numa tier_pmem)
 UNIT_LIBS_test_far         = -lpmem2

@@ -66,6 +66,13 @@ def test_quota_and_tiers(programs, tmp_path):
     assert total * 4096 == stats["captured"]["heap_bytes"] + stats["captured"]["mmap_bytes"]
 
 
+def test_a_program_that_has_little_holds_little(tmp_path):
+    """What jemalloc took when it started, and nobody uses, is in no tier."""
+    _, stats = run_with_stats(tmp_path, ["--dram", "8M", "--pmem", "memfd:64M", "--granule", "4K"], ["/bin/true"])
+    assert stats["tiers"]["dram"]["peak_bytes"] > 2 * MB  # for a moment
+    assert stats["tiers"]["dram"]["bytes"] < MB, stats["zones"]
+
+
 def test_dram_0_puts_everything_on_pmem(programs, tmp_path):
     _, stats = run_with_stats(tmp_path, ["--dram", "0", "--pmem", "memfd:64M", "--granule", "4K"],
                               [programs / "fill_memory", "20000"])

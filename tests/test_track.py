@@ -39,11 +39,11 @@ def test_a_policy_that_needs_none(tmp_path):
 
 
 @pytest.mark.parametrize("granule", ["4K", "64K"])
-def test_perf_counts_lead_the_policy(programs, tmp_path, granule):
-    """Pages of a fifth of the heap fault again and again; they start on PMEM, and the policy brings them, and nothing else, to DRAM. At most a
+@pytest.mark.parametrize("kind", [[], ["--large-min", "64M"], ["--buffer-min", "64M", "--large-min", "64M"]], ids=["array", "buffer", "value"])
+def test_perf_counts_lead_the_policy(programs, tmp_path, granule, kind):
+    """Pages of a fifth of the heap fault again and again; they start on PMEM, and the policy brings them, and nothing else, to DRAM, of whatever kind they are. At most a
     hundredth of a CPU, by tiermem's own account."""
-    values = ["--buffer-min", "64M", "--large-min", "64M"]  # what is larger than values is not counted
-    done, stats = run_with_stats(tmp_path, ["--dram", "6M", "--pmem", "memfd:64M", "--granule", granule, *values],
+    done, stats = run_with_stats(tmp_path, ["--dram", "6M", "--pmem", "memfd:64M", "--granule", granule, *kind],
                                  [programs / "refault", "8", "4000", "20"], env=FAULTS)
     before, after = map(float, done.stdout.split())
     assert before > 90 and after < 10, done.stdout
