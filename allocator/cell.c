@@ -185,6 +185,15 @@ void tm_cell_give(void **p, unsigned n)
 	pthread_mutex_unlock(&lock);
 }
 
+bool tm_cell_try_give(void *p)
+{
+	if (pthread_mutex_trylock(&lock))
+		return false;
+	mark(p);
+	pthread_mutex_unlock(&lock);
+	return true;
+}
+
 // What the thread has not used of its cell.
 static void leave_cell(void)
 {
@@ -204,16 +213,19 @@ static void *unmark(uint32_t i, int list)
 	return (void *)(address(i) + cell * CELL + (kind == 0 ? 0 : kind == 1 ? 32 : 48));
 }
 
-// Something that was freed. The thread keeps a few more of that page, to need the lock less often.
+// Something that was freed. Where threads meet at the lock, each takes a few more of that page, to need it less often.
 static void *again(unsigned code)
 {
 	int list = code == 4 ? HAS_32 : HAS_16;
-	unsigned n = tm_front.n[code] ? 1 : AGAIN, got = 0;
+	unsigned n = 1, got = 0;
 	void *p[AGAIN];
 
 	if (!__atomic_load_n(&first[list], __ATOMIC_RELAXED))
 		return NULL;
-	pthread_mutex_lock(&lock);
+	if (pthread_mutex_trylock(&lock)) {
+		n = tm_front.n[code] ? 1 : AGAIN;
+		pthread_mutex_lock(&lock);
+	}
 	if (first[list]) {
 		uint32_t i = first[list] - 1;
 		while (got < n && has(&pages[i], list))

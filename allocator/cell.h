@@ -17,6 +17,8 @@ bool tm_cell_init(void);
 void *tm_cell_take(unsigned code);
 // n objects that are in cells.
 void tm_cell_give(void **p, unsigned n);
+// One; false: another thread is at it just now, and n at once will be cheaper.
+bool tm_cell_try_give(void *p);
 // The calling thread ends.
 void tm_cell_close(void);
 // Bytes of objects that are in use or kept by threads, and of pages that cells hold.

@@ -50,10 +50,10 @@ void tm_front_spill(void *p, unsigned code)
 	unsigned n = tm_front.n[code], half = n / 2;
 
 	if (code <= TM_CODE_SMALL) {
-		if (tm_page_code(p) == TM_CODE_CELL)
-			spill_cells(p, code);
-		else
+		if (tm_page_code(p) != TM_CODE_CELL)
 			je_sdallocx(p, tm_code_size[code], 0);
+		else if (!tm_cell_try_give(p))
+			spill_cells(p, code);
 		return;
 	}
 	tm_slab_give(tm_code_slab(code), &p, 1);

@@ -77,7 +77,7 @@ def test_dram_0_puts_everything_on_pmem(programs, tmp_path):
     _, stats = run_with_stats(tmp_path, ["--dram", "0", "--pmem", "memfd:64M", "--granule", "4K"],
                               [programs / "fill_memory", "20000"])
     assert stats["tiers"]["dram"]["peak_bytes"] == 0
-    assert stats["tiers"]["pmem"]["bytes"] > 20 * MB
+    assert stats["tiers"]["pmem"]["bytes"] > 19 * MB
     assert stats["migrations"]["promoted"] == stats["migrations"]["demoted"] == 0
 
 
