@@ -337,7 +337,7 @@ def test_direct_io_meets_quota_and_migration(programs, tmp_path, mode):
         time.sleep(1)
         if mode == "uring":  # a slow disk: it first writes its file
             until(lambda: child.poll() is not None or json.loads(tiermem("stats", child.pid, "--json").stdout or "{}").get("direct_io", {}).get("refused"))
-        for command in (["quota", child.pid, "1M"], ["migrate", child.pid, "--to", "pmem"], ["migrate", child.pid, "--to", "dram"],
+        for command in (["quota", child.pid, "64K"], ["migrate", child.pid, "--to", "pmem"], ["migrate", child.pid, "--to", "dram"],
                         ["quota", child.pid, "0"]):
             done = tiermem(*command)
             if child.poll() is not None:
