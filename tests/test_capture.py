@@ -64,7 +64,7 @@ def test_kinds_of_memory(programs):
         assert 8 * MB <= captured["bss_bytes"] < 9 * MB
         assert 4 * MB <= captured["missed_bytes"] < 5 * MB
         done = subprocess.run([TIERMEM, "stats", str(child.pid), "--capture"], text=True, capture_output=True)
-        assert re.search(r"^captured: 5\d\.\d MiB, 9\d\.\d %; not: 4\.\d MiB", done.stdout, re.M), done.stdout
+        assert re.search(r"^captured: (4[89]|5\d)\.\d MiB, 9\d\.\d %; not: 4\.\d MiB", done.stdout, re.M), done.stdout
     finally:
         child.stdin.close()
         child.wait(timeout=20)
