@@ -16,6 +16,7 @@
 
 #define LOOK_NS	 UINT64_C(100000000) // between looks whether the children have gone
 #define TOUCH_NS UINT64_C(10000000)  // the same, when something is touched
+#define BLOCK_BYTES ((size_t)256 << 10) // a touch stops the program for as long as it takes to copy so much, twice
 #define OTHERS	 16 // one look in so many is at each granule
 
 static bool forking;	 // from before() to after()
@@ -182,7 +183,7 @@ void tm_share_before(void)
 	uint64_t most = 2 * (uint64_t)tm_frames_used();
 
 	tm_lock();
-	for (block = 1; tm.vmas + most / block > tm.vmas_max && block < 1024;)
+	for (block = BLOCK_BYTES >> tm.shift ? BLOCK_BYTES >> tm.shift : 1; tm.vmas + most / block > tm.vmas_max && block < 1024;)
 		block *= 2;
 	bool begun = block < 1024 && tm_share_begin();
 	if (!begun) // the child could not have what earlier ones have
