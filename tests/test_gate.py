@@ -308,7 +308,7 @@ def test_a_vm_that_fails_is_a_failure(tree):
 def test_interrupt_leaves_no_vm(tree):
     tree.accept()
     p = subprocess.Popen(tree.command("gate"), env=dict(tree.env, FAKE_QEMU="hang"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until = time.time() + 20
+    until = time.time() + 60
     pids = []
     while len(pids) < 2 and time.time() < until:
         time.sleep(0.1)
