@@ -13,7 +13,7 @@
 #define GROW_BYTES ((size_t)2 << 20) // of address space at a time
 #define COMMIT	   4		     // pages at a time
 #define KEEP	   64		     // free pages that stay committed
-#define AGAIN	   8		     // freed objects that a thread takes at a time
+#define AGAIN	   8		     // freed objects that a thread takes where others are at the lock
 #define TRY	   16		     // one request in so many begins a cell although the last one is not full
 
 // Slots of a cell, as bits.

@@ -16,7 +16,7 @@
 
 #define LOOK_NS	 UINT64_C(100000000) // between looks whether the children have gone
 #define TOUCH_NS UINT64_C(10000000)  // the same, when something is touched
-#define BLOCK_BYTES ((size_t)256 << 10) // a touch stops the program for as long as it takes to copy so much, twice
+#define BLOCK_BYTES ((size_t)256 << 10) // a touch stops the program for as long as it takes to copy so much
 #define OTHERS	 16 // one look in so many is at each granule
 
 static bool forking;	 // from before() to after()

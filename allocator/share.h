@@ -1,7 +1,7 @@
 // Forked children share PMEM frames with their parent, copy on write: a fork copies nothing, and takes no DRAM for what is on PMEM.
 //
 // A frame that is shared does not change (pool_share.h). The child has it mapped privately, so that the kernel gives it DRAM for each page that it
-// writes. In the parent a granule of the heap whose frame is shared is TM_SHARED: detached, as for a hint. At its first touch it gets a frame of its own, with a
+// writes. In the parent a granule of the heap whose frame is shared is TM_SHARED: detached, as for a hint. At its first touch it gets, with its neighbours, a frame of its own, with a
 // copy (or DRAM, when PMEM is full); when the children have gone, its old frame, as it was. So both tiers stay what they were, but PMEM needs room for what the
 // parent touches meanwhile. Reads count as touches: a file of persistent memory cannot be watched for writes alone (userfaultfd knows only memfds so).
 //
