@@ -4,10 +4,10 @@
 #include "allocator/api.h"
 #include "allocator/direct_io.h"
 #include "allocator/frames.h"
-#include "allocator/share.h"
 #include "allocator/migrate.h"
 #include "allocator/mmap_zone.h"
 #include "allocator/note.h"
+#include "allocator/share.h"
 #include "allocator/tier_pmem.h"
 
 #include <errno.h>

@@ -1,11 +1,11 @@
 // Advice: the program's own thread moves what it knows to be hot or cold, in slices, so that forks and the worker never wait long
 // for the engine. What is advised is noted first: memory that is touched for the first time follows it, and so does the policy.
 #include "allocator/api.h"
-#include "allocator/share.h"
 #include "allocator/migrate.h"
 #include "allocator/move.h"
 #include "allocator/note.h"
 #include "allocator/policy.h"
+#include "allocator/share.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -54,10 +54,7 @@ void tm_child_decommit(uintptr_t addr, size_t size)
 {
 	uintptr_t end = addr + size;
 
-	if (!tm_share_inherited())
-		tm_os_madvise((void *)addr, size, MADV_DONTNEED);
-	else
-		tm_os_anonymous((void *)addr, size, PROT_READ | PROT_WRITE);
+	tm_share_empty((void *)addr, size);
 	for (size_t g = tm_index(addr); g <= tm_index(end - 1); g++) {
 		struct tm_granule *t = &tm.table[g];
 		t->live = (uint16_t)(t->live - tm_pages_in(g, addr, end));

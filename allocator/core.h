@@ -172,6 +172,8 @@ static inline uint16_t tm_pages_in(size_t g, uintptr_t addr, uintptr_t end)
 void tm_set(size_t g, enum tm_granule_state state, uint32_t frame, unsigned flags);
 // True if a PMEM frame is mapped at the granule.
 bool tm_frame_mapped(const struct tm_granule *granule);
+// Near which frame a granule's should be, so that the mappings merge; TM_NO_FRAME: anywhere.
+uint32_t tm_frame_near(size_t g);
 
 // Quota. take: n granules may become DRAM and are counted as such; false: they may not.
 bool tm_quota_take(enum tm_zone zone, uint64_t n);

@@ -1,8 +1,8 @@
 #include "allocator/direct_io.h"
 #include "allocator/core.h"
+#include "allocator/migrate.h"
 #include "allocator/share.h"
 #include "allocator/tier_pmem.h"
-#include "allocator/migrate.h"
 
 #include <errno.h>
 #include <fcntl.h>

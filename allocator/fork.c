@@ -129,10 +129,10 @@ static void before(void)
 	thread = tm_os_thread_id();
 	if (tm.uffd_works && tm.engine_on) {
 		tm_share_before();
-		tm_each_run(TM_ZONES, TM_PMEM, freeze);
+		tm_each_run(TM_PMEM, freeze);
 	}
 	any_shared = false;
-	tm_each_run(TM_ZONES, TM_PMEM, note_shared); // not movable, or no userfaultfd
+	tm_each_run(TM_PMEM, note_shared); // not movable, or no userfaultfd
 	if (any_shared && pipe2(ready, O_CLOEXEC))
 		tm_die("fork: %s", strerror(errno));
 }
@@ -154,7 +154,7 @@ static void after_in_parent(void)
 		close(ready[0]);
 		ready[0] = ready[1] = -1;
 	}
-	tm_each_run(TM_ZONES, TM_FROZEN, thaw);
+	tm_each_run(TM_FROZEN, thaw);
 	tm_share_after();
 	thread = 0;
 	tm_engine_give();
@@ -259,10 +259,10 @@ static void in_child(void)
 	} else if (tm_frames_used()) { // of granules in use, or ahead of use
 		tm_share_in_child();
 		any_parts = false;
-		tm_each_run(TM_ZONES, TM_PMEM, copy_shared);
+		tm_each_run(TM_PMEM, copy_shared);
 		if (any_parts)
 			copy_all_parts();
-		tm_each_run(TM_ZONES, TM_EMPTY, unmap_ahead);
+		tm_each_run(TM_EMPTY, unmap_ahead);
 	}
 	tm_child_forked();
 	if (ready[0] >= 0) {

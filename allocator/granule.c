@@ -179,6 +179,11 @@ bool tm_frame_mapped(const struct tm_granule *granule)
 	return granule->state == TM_PMEM || (granule->flags & TM_AHEAD);
 }
 
+uint32_t tm_frame_near(size_t g)
+{
+	return g && tm_frame_mapped(&tm.table[g - 1]) ? tm.table[g - 1].frame + 1 : TM_NO_FRAME;
+}
+
 // 1 if the kernel needs a boundary between two mappings before granule g.
 static int boundary(size_t g)
 {

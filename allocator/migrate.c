@@ -99,14 +99,6 @@ static size_t same_run(size_t g, size_t n, enum tm_granule_state state)
 	return i;
 }
 
-// Near which frame a granule's should be, so that the mappings merge.
-static uint32_t near_frame(size_t g)
-{
-	if (g && tm_frame_mapped(&tm.table[g - 1]))
-		return tm.table[g - 1].frame + 1;
-	return TM_NO_FRAME;
-}
-
 // Undoes or completes a move: sets the state of n granules, with frames from first or none. tm_lock held.
 static void settle(size_t g, size_t n, enum tm_granule_state state, uint32_t first)
 {
@@ -198,7 +190,7 @@ size_t tm_demote(size_t g, size_t n)
 	tm_lock();
 	n = same_run(g, n, TM_DRAM);
 	if (!n || tm.vmas + 4 > tm.vmas_max ||
-	    (frame = tm_frames_take((uint32_t)n, near_frame(g), &got)) == TM_NO_FRAME) {
+	    (frame = tm_frames_take((uint32_t)n, tm_frame_near(g), &got)) == TM_NO_FRAME) {
 		tm.count.failed += n != 0;
 		tm_unlock();
 		return 0;

@@ -19,7 +19,7 @@
 static bool map_ahead(size_t g, size_t need)
 {
 	size_t most = AHEAD_BYTES >> tm.shift, end = tm_zone_end(tm_zone_of(g)), n = 0;
-	uint32_t got, near = g && tm_frame_mapped(&tm.table[g - 1]) ? tm.table[g - 1].frame + 1 : TM_NO_FRAME;
+	uint32_t got, near = tm_frame_near(g);
 
 	if (most < need)
 		most = need;
@@ -86,9 +86,9 @@ static void release(uintptr_t addr, uintptr_t end)
 		uint16_t pages = tm_pages_in(g, addr, end);
 		if (t->live > pages) { // the rest of it stays in use
 			uintptr_t from = (uintptr_t)tm_address(g) > addr ? (uintptr_t)tm_address(g) : addr;
-			if (t->state == TM_INHERITED && tm_share_inherited())
-				tm_os_anonymous((void *)from, (size_t)pages * TM_PAGE, PROT_READ | PROT_WRITE);
-			else if (t->state == TM_DRAM || t->state == TM_INHERITED || tm_pmem_anonymous())
+			if (t->state == TM_INHERITED)
+				tm_share_empty((void *)from, (size_t)pages * TM_PAGE);
+			else if (t->state == TM_DRAM || tm_pmem_anonymous())
 				tm_os_madvise((void *)from, (size_t)pages * TM_PAGE, MADV_DONTNEED);
 			else if (t->state == TM_PMEM && tm_pmem_aliased())
 				memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0,
@@ -107,8 +107,8 @@ static void release(uintptr_t addr, uintptr_t end)
 			tm_pmem_count(zone, -(int64_t)n);
 		if (state == TM_SHARED)
 			tm_share_drop(g, n);
-		else if (state == TM_INHERITED && tm_share_inherited())
-			tm_make_anonymous(g, n, PROT_READ | PROT_WRITE);
+		else if (state == TM_INHERITED)
+			tm_share_empty(tm_address(g), n << tm.shift);
 		else if (state != TM_PMEM || tm_pmem_anonymous())
 			tm_os_madvise(tm_address(g), n << tm.shift, MADV_DONTNEED);
 		if (state == TM_DRAM)

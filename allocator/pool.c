@@ -45,14 +45,16 @@ static bool is_there(uint32_t pid, uint64_t *started)
 	return true;
 }
 
-// Locks the slot's byte, or unlocks it, or asks. True: it is ours now; nobody has it.
+bool tm_pool_lock(int fd, unsigned byte, int command, short type)
+{
+	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = TM_LOCKS + (off_t)byte, .l_len = 1};
+
+	return !fcntl(fd, command, &l) && (command == F_OFD_SETLK || l.l_type == F_UNLCK);
+}
+
 static bool lock_slot(unsigned i, int command, short type)
 {
-	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = TM_LOCKS + (off_t)i, .l_len = 1};
-
-	if (fcntl(tm_pmem.device[0].fd, command, &l))
-		return false;
-	return command == F_OFD_SETLK || l.l_type == F_UNLCK;
+	return tm_pool_lock(tm_pmem.device[0].fd, i, command, type);
 }
 
 static bool is_dead(unsigned i)
@@ -264,14 +266,24 @@ bool tm_pool_join(struct tm_pmem *pmem, size_t granule, char *why, size_t size)
 	return false;
 }
 
-// An open file of its own for a descriptor, and the lock on it.
-static bool reopen(int old)
+int tm_pool_open_again(int old)
 {
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", old);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
-	bool ok = fd >= 0 && !flock(fd, LOCK_SH | LOCK_NB) && tm_os_syscall(SYS_dup3, fd, old, O_CLOEXEC, 0, 0, 0) == old;
+	if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+// An open file of its own for a descriptor.
+static bool reopen(int old)
+{
+	int fd = tm_pool_open_again(old);
+	bool ok = fd >= 0 && tm_os_syscall(SYS_dup3, fd, old, O_CLOEXEC, 0, 0, 0) == old;
 	if (fd >= 0)
 		close(fd);
 	return ok;

@@ -35,6 +35,11 @@ struct tm_ledger {
 
 extern struct tm_ledger *tm_ledger;
 
+// Locks a byte of those behind TM_LOCKS, or unlocks it, or asks. True: it is ours now; nobody has it.
+bool tm_pool_lock(int fd, unsigned byte, int command, short type);
+// Another open file of a device, with the lock that tells who comes that the device is not to begin anew; -1.
+int tm_pool_open_again(int fd);
+
 static inline uint64_t tm_ledger_bytes(uint64_t frames)
 {
 	return sizeof(struct tm_ledger) + frames + (frames & 1) + frames * sizeof(uint16_t);

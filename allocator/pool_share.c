@@ -3,8 +3,6 @@
 #include "allocator/pool_ledger.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,9 +13,7 @@ static unsigned reaped;
 
 static bool lock(int fd, unsigned share, int command, short type)
 {
-	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = TM_LOCKS + TM_ORPHAN + (off_t)share, .l_len = 1};
-
-	return !fcntl(fd, command, &l) && (command == F_OFD_SETLK || l.l_type == F_UNLCK);
+	return tm_pool_lock(fd, TM_ORPHAN + share, command, type);
 }
 
 // Nobody has it any more. Whoever finds that has the lock of it, for a moment.
@@ -101,17 +97,14 @@ bool tm_shared(uint32_t frame)
 // Opens the devices anew, with the locks.
 static bool open_files(unsigned share)
 {
-	char path[32];
 	bool ok = true;
 
 	for (opened = 0; ok && opened < tm_pmem.devices;) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", tm_pmem.device[opened].fd);
-		int fd = tm_os_high_fd(open(path, O_RDWR | O_CLOEXEC));
+		int fd = tm_os_high_fd(tm_pool_open_again(tm_pmem.device[opened].fd));
 		ok = fd >= 0;
 		if (ok)
 			files[opened++] = fd;
-		// The lock of the whole tells who comes when the parent has gone that the device is not to begin anew.
-		ok = ok && !flock(fd, LOCK_SH | LOCK_NB) && lock(fd, share, F_OFD_SETLK, F_WRLCK);
+		ok = ok && lock(fd, share, F_OFD_SETLK, F_WRLCK);
 	}
 	if (!ok)
 		tm_share_close();

@@ -1,25 +1,19 @@
 #include "allocator/runs.h"
 #include "allocator/tier_pmem.h"
 
-static void runs_of(enum tm_zone zone, enum tm_granule_state state, void (*f)(size_t g, size_t n))
+void tm_each_run(enum tm_granule_state state, void (*f)(size_t g, size_t n))
 {
-	size_t g, end;
-
-	for (size_t k = 0; tm_zone_span(zone, k, &g, &end); k++) {
-		for (size_t n; g < end; g += n ? n : 1) {
-			for (n = 0; g + n < end && tm.table[g + n].state == state; n++)
-				continue;
-			if (n)
-				f(g, n);
+	for (int z = 0; z < TM_ZONES; z++) {
+		size_t g, end;
+		for (size_t k = 0; tm_zone_span((enum tm_zone)z, k, &g, &end); k++) {
+			for (size_t n; g < end; g += n ? n : 1) {
+				for (n = 0; g + n < end && tm.table[g + n].state == state; n++)
+					continue;
+				if (n)
+					f(g, n);
+			}
 		}
 	}
-}
-
-void tm_each_run(enum tm_zone zone, enum tm_granule_state state, void (*f)(size_t g, size_t n))
-{
-	for (int z = 0; z < TM_ZONES; z++)
-		if (zone == TM_ZONES || zone == (enum tm_zone)z)
-			runs_of((enum tm_zone)z, state, f);
 }
 
 void tm_each_frame_run(size_t g, size_t n, void (*f)(size_t g, size_t n, uint32_t frame))

@@ -4,8 +4,8 @@
 
 #include "allocator/core.h"
 
-// Calls f for every run of neighbouring granules in a state, of one zone or (TM_ZONES) of all.
-void tm_each_run(enum tm_zone zone, enum tm_granule_state state, void (*f)(size_t g, size_t n));
+// Calls f for every run of neighbouring granules of one zone in a state.
+void tm_each_run(enum tm_granule_state state, void (*f)(size_t g, size_t n));
 // Calls f for every run, within n granules from g, whose frames are neighbours on their device.
 void tm_each_frame_run(size_t g, size_t n, void (*f)(size_t g, size_t n, uint32_t frame));
 

@@ -22,14 +22,17 @@
 static bool forking;	 // from before() to after()
 static bool blocked;	 // its signals are
 static sigset_t mask;
-static bool inherited;
+static bool inherited;	 // it has its parent's frames mapped
 static unsigned block;	 // granules that leave the children together, a power of two: each may become a mapping of its own
 static uint64_t granules, copied, looked_ns;
 static unsigned looks, reaped;
 
-bool tm_share_inherited(void)
+void tm_share_empty(void *addr, size_t size)
 {
-	return inherited;
+	if (inherited && tm_os_anonymous(addr, size, PROT_READ | PROT_WRITE))
+		tm_no_huge(addr, size);
+	else
+		tm_os_madvise(addr, size, MADV_DONTNEED);
 }
 
 uint64_t tm_share_bytes(void)
@@ -67,9 +70,11 @@ static void add(size_t g, size_t n, uint32_t frame)
 	tm_share_add(frame, (uint32_t)n);
 }
 
-// Of a run of granules on PMEM.
+// Of a run of granules on PMEM, those of the heap.
 static void detach(size_t g, size_t n)
 {
+	if (tm_zone_of(g) == TM_MMAP)
+		return;
 	for (size_t end = g + n, k; g < end; g += k + 1) {
 		tm_lock();
 		for (k = 0; g + k < end && can_share(g + k); k++)
@@ -134,8 +139,7 @@ static void to_dram(size_t g)
 // Frames of their own for granules from g on, at most n. Returns for how many.
 static size_t copy(size_t g, size_t n)
 {
-	uint32_t got, near = tm_frame_mapped(&tm.table[g - 1]) ? tm.table[g - 1].frame + 1 : TM_NO_FRAME,
-		      frame = tm_frames_take((uint32_t)n, near, &got);
+	uint32_t got, frame = tm_frames_take((uint32_t)n, tm_frame_near(g), &got);
 
 	if (frame == TM_NO_FRAME) {
 		to_dram(g);
@@ -187,7 +191,7 @@ void tm_share_before(void)
 		block *= 2;
 	bool begun = block < 1024 && tm_share_begin();
 	if (!begun) // the child could not have what earlier ones have
-		tm_each_run(TM_ZONES, TM_SHARED, end_run);
+		tm_each_run(TM_SHARED, end_run);
 	forking = true;
 	tm_unlock();
 	if (!begun)
@@ -196,9 +200,8 @@ void tm_share_before(void)
 	sigset_t all;
 	sigfillset(&all);
 	blocked = !pthread_sigmask(SIG_SETMASK, &all, &mask);
-	for (enum tm_zone z = TM_SMALL; z <= TM_BULK; z++)
-		tm_each_run(z, TM_PMEM, detach);
-	tm_each_run(TM_ZONES, TM_SHARED, add_run);
+	tm_each_run(TM_PMEM, detach);
+	tm_each_run(TM_SHARED, add_run);
 }
 
 static void wake(size_t g, size_t n)
@@ -219,7 +222,7 @@ void tm_share_after(void)
 	tm_share_close();
 	tm_lock();
 	forking = false;
-	tm_each_run(TM_ZONES, TM_SHARED, wake);
+	tm_each_run(TM_SHARED, wake);
 	tm_changed();
 	tm_unlock();
 	unblock();
@@ -248,7 +251,7 @@ static void map_run(size_t g, size_t n)
 void tm_share_in_child(void)
 {
 	forking = false;
-	tm_each_run(TM_ZONES, TM_SHARED, map_run);
+	tm_each_run(TM_SHARED, map_run);
 	tm_share_close();
 	unblock();
 }
@@ -338,7 +341,7 @@ uint64_t tm_share_tick(uint64_t now)
 	// Another process that uses the devices may have ended a share, and nothing tells of that.
 	if (reaped != tm_shares_reaped() || ++looks % OTHERS == 0) {
 		reaped = tm_shares_reaped();
-		tm_each_run(TM_ZONES, TM_SHARED, map_back_run);
+		tm_each_run(TM_SHARED, map_back_run);
 		tm_changed();
 	}
 	tm_unlock();

@@ -18,8 +18,8 @@
 void tm_share_before(void);
 void tm_share_after(void);
 void tm_share_in_child(void);
-// Whether this process has its parent's frames mapped: pages given back must be replaced, for the kernel would show the frame again.
-bool tm_share_inherited(void);
+// In a child: pages that may be its parent's frames become empty memory. (MADV_DONTNEED would show the frame again.)
+void tm_share_empty(void *addr, size_t size);
 
 // A thread touched a page of a granule that is TM_SHARED. tm_lock held.
 void tm_share_touched(size_t g, int thread);
