@@ -83,7 +83,7 @@ def test_dram_0_puts_everything_on_pmem(programs, tmp_path):
 
 def test_io_uring_denied_is_a_kernel_without(programs, tmp_path):
     """Programs that can do without (MariaDB) fall back then; this one says what it was told."""
-    command = [programs / "direct_io", tmp_path / "file", "1", "uring"]
+    command = [programs / "direct_io", tmp_path / "file", "2", "uring"]
     done = run(["--dram", "2M", "--pmem", "memfd:256M", "--io-uring", "deny"], command)
     assert (done.stdout, done.stderr) == (f"broken at block {errno.ENOSYS}: io_uring_setup\n", "")
     wrong = run(["--io-uring", "maybe"], command)

@@ -1,5 +1,5 @@
 // Direct I/O into and out of heap memory while granules may migrate: direct_io FILE SECONDS MODE. MODE: sync, vector, libaio or
-// uring. Every block of FILE begins as its own number, all over; what is read must be that, what is written must arrive.
+// uring (whose first second is sync: what comes later must find granules that have moved). Every block of FILE begins as its own number, all over; what is read must be that, what is written must arrive.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
@@ -19,7 +19,7 @@ enum { BLOCK = 4096, BLOCKS = 1024, THREADS = 3, DEPTH = 8 };
 
 static const char *mode;
 static int fd;
-static time_t until;
+static time_t until, ring_from;
 
 /* The first thread that gets here speaks for all: its lock is never let go. */
 static void fail(const char *what, long block)
@@ -158,20 +158,20 @@ static void *work(void *number)
 	unsigned seed = (unsigned)me + 1;
 	long own = BLOCKS + me;
 	aio_context_t context = 0;
-	struct ring ring;
+	struct ring ring = {.fd = -1};
 
 	if (!strcmp(mode, "libaio") && syscall(SYS_io_setup, DEPTH, &context))
 		fail("io_setup", 0);
-	if (!strcmp(mode, "uring"))
-		ring_init(&ring);
 	for (; time(NULL) < until; rounds++) {
+		if (ring.fd < 0 && !strcmp(mode, "uring") && time(NULL) >= ring_from)
+			ring_init(&ring);
 		uint64_t *buffer[DEPTH];
 		long block[DEPTH];
 		for (int i = 0; i < DEPTH; i++) {
 			buffer[i] = buffer_new();
 			block[i] = i & 1 ? block[i - 1] + 1 : rand_r(&seed) % (BLOCKS - 1);
 		}
-		if (!strcmp(mode, "sync"))
+		if (!strcmp(mode, "sync") || (!strcmp(mode, "uring") && ring.fd < 0))
 			one_call(buffer, block);
 		else if (!strcmp(mode, "vector"))
 			vector(buffer, block);
@@ -181,7 +181,7 @@ static void *work(void *number)
 			uring(&ring, buffer, block);
 		for (int i = 0; i < DEPTH; i++)
 			check(buffer[i], (uint64_t)block[i], "what was read is lost");
-		if (strcmp(mode, "uring")) { // and the other direction
+		if (ring.fd < 0) { // and the other direction
 			uint64_t value = (uint64_t)me << 32 | (uint64_t)rounds;
 			fill(buffer[0], value);
 			if (pwrite(fd, buffer[0], BLOCK, own * BLOCK) != BLOCK ||
@@ -223,7 +223,8 @@ int main(int argc, char **argv)
 		if (pwrite(fd, buffer, BLOCK, block * BLOCK) != BLOCK)
 			fail("pwrite", block);
 	}
-	until = time(NULL) + atoi(argv[2]);
+	ring_from = time(NULL) + 1;
+	until = ring_from - 1 + atoi(argv[2]);
 	for (long i = 0; i < THREADS; i++)
 		pthread_create(&thread[i], NULL, work, (void *)(intptr_t)i);
 	for (int i = 0; i < THREADS; i++) {
