@@ -2,11 +2,11 @@
 GUEST := $(BUILD)/guest
 GUEST_FILES := $(GUEST)/root.img $(GUEST)/initrd.img $(GUEST)/vmlinuz
 
-## guest: make the guest image (Debian 12 with redis-server) under build/guest
+## guest: make the guest image (Debian, of this machine's suite, with redis-server) under build/guest
 .PHONY: guest
 guest: $(GUEST)/stamp
 $(GUEST_FILES): $(GUEST)/stamp ;
-$(GUEST)/stamp: $(wildcard vmconfigs/guest/*) $(BUILD)/deps.stamp
+$(GUEST)/stamp: $(wildcard vmconfigs/guest/*) vmconfigs/image.sh $(BUILD)/deps.stamp
 	sh vmconfigs/guest/build.sh vmconfigs/guest $(GUEST)
 	@touch $@
 
@@ -24,7 +24,7 @@ GUEST_MYSQL := $(BUILD)/guest-mysql
 .PHONY: guest-mysql
 guest-mysql: guest $(GUEST_MYSQL)/stamp
 $(GUEST_MYSQL)/root.img: $(GUEST_MYSQL)/stamp ;
-$(GUEST_MYSQL)/stamp: $(wildcard vmconfigs/guest-mysql/*) vmconfigs/mariadb.sh workloads/mariadb.cnf $(BUILD)/deps.stamp
+$(GUEST_MYSQL)/stamp: $(wildcard vmconfigs/guest-mysql/*) vmconfigs/image.sh vmconfigs/mariadb.sh workloads/mariadb.cnf $(BUILD)/deps.stamp
 	sh vmconfigs/guest-mysql/build.sh vmconfigs/guest-mysql workloads/mariadb.cnf $(GUEST_MYSQL)
 	@touch $@
 
@@ -34,7 +34,7 @@ QEMU10 := $(BUILD)/qemu10
 ## qemu10: unpack Debian 13's QEMU (10.x) under build/qemu10
 .PHONY: qemu10
 qemu10: $(QEMU10)/stamp
-$(QEMU10)/stamp: vmconfigs/qemu10/build.sh $(BUILD)/deps.stamp
+$(QEMU10)/stamp: vmconfigs/qemu10/build.sh vmconfigs/image.sh $(BUILD)/deps.stamp
 	sh vmconfigs/qemu10/build.sh $(QEMU10)
 	@touch $@
 

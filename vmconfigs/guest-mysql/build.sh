@@ -5,7 +5,6 @@
 # image, which takes seconds where a simulated guest takes minutes. (Files of a database are not the same bytes twice.)
 set -eu
 recipe=$1 config=$2 out=$3
-suite=bookworm
 tables=4 rows=25000
 export SOURCE_DATE_EPOCH=1704067200 E2FSPROGS_FAKE_TIME=1704067200 LC_ALL=C
 if [ "$(id -u)" != 0 ]; then
@@ -13,7 +12,9 @@ if [ "$(id -u)" != 0 ]; then
 fi
 say() { echo "guest-mysql: $1" >&2; }
 . "$recipe/../mariadb.sh"
-include=$(sed -e 's/#.*//' "$recipe/packages.txt" | tr -s '[:space:]' ' ' | sed -e 's/^ //' -e 's/ $//' -e 's/ /,/g')
+. "$recipe/../image.sh"
+suite=$(guest_suite)
+include=$(package_list "$recipe/packages.txt")
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/tm-mysql.XXXXXX")
 server=
@@ -21,17 +22,13 @@ trap '[ -z "$server" ] || kill -9 "$server" 2>/dev/null; rm -rf --one-file-syste
 trap 'exit 1' INT TERM HUP
 mkdir -p "$out"
 
-# The same mirror as this machine's apt, whichever that is.
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 '/debian/*$') || {
-    say "apt has no Debian archive configured: see /etc/apt/sources.list, then apt-get update"
-    exit 1
-}
+mirror=$(debian_mirror)
 say "making the root file system ($suite)"
 CONFIG=$(realpath "$config") mmdebstrap --mode=root --variant=essential --format=directory --include="$include,busybox-static" \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     --essential-hook='install -D -m 644 "$CONFIG" "$1/etc/mysql/mariadb.conf.d/90-tiermem.cnf"' \
-    "$suite" "$work/root" "${mirror%/}" >"$work/log" 2>&1 ||
+    "$suite" "$work/root" "$mirror" >"$work/log" 2>&1 ||
     failed "$work/log" "mmdebstrap failed"
 rm -rf "$work"/root/var/cache/apt "$work"/root/var/lib/apt/lists/* "$work"/root/boot
 

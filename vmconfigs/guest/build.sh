@@ -5,31 +5,27 @@
 # The same packages give the same bytes: fixed times, UUIDs and order.
 set -eu
 recipe=$1 out=$2
-suite=bookworm
 export SOURCE_DATE_EPOCH=1704067200 E2FSPROGS_FAKE_TIME=1704067200 LC_ALL=C
 if [ "$(id -u)" != 0 ]; then
     exec sudo SUDO_OWNER="$(id -u):$(id -g)" sh "$0" "$@"
 fi
 say() { echo "guest: $1" >&2; }
-list() { sed -e 's/#.*//' "$1" | tr -s '[:space:]' ' '; }
+. "$recipe/../image.sh"
+suite=$(guest_suite)
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/tm-guest.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 mkdir -p "$out"
 
-# The same mirror as this machine's apt, whichever that is.
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 '/debian/*$') || {
-    say "apt has no Debian archive configured: see /etc/apt/sources.list, then apt-get update"
-    exit 1
-}
-include=$(list "$recipe/packages.txt" | sed -e 's/^ //' -e 's/ $//' -e 's/ /,/g')
+mirror=$(debian_mirror)
+include=$(package_list "$recipe/packages.txt")
 say "making the root file system ($suite)"
 mmdebstrap --mode=root --variant=essential --format=directory --include="$include,busybox-static" \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     --customize-hook='cd "$1/var/cache" && export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" && apt-get download -qq "$(apt-cache depends linux-image-cloud-amd64 | sed -n "s/.*Depends: \(linux-image-[0-9].*\)/\1/p" | head -n 1)"' \
-    "$suite" "$work/root" "${mirror%/}" >"$work/log" 2>&1 || {
+    "$suite" "$work/root" "$mirror" >"$work/log" 2>&1 || {
     tail -n 5 "$work/log" >&2
     say "mmdebstrap failed: see above"
     exit 1
@@ -44,6 +40,12 @@ dpkg-deb -x "$work"/root/var/cache/linux-image-*.deb "$work/kernel"
 rm -rf "$work"/root/var/cache/linux-image-*.deb "$work"/root/var/cache/apt "$work"/root/var/lib/apt/lists/* \
     "$work"/root/var/log/* "$work"/root/boot "$work"/root/etc/apt/sources.list* "$work"/root/etc/resolv.conf
 echo guest >"$work/root/etc/hostname" # not this machine's
+# Where the modules are depends on the suite, and where depmod looks for them on this machine's.
+if [ -d "$work/kernel/usr/lib/modules" ]; then
+    ln -sfn usr/lib "$work/kernel/lib"
+else
+    mkdir -p "$work/kernel/usr" && ln -sfn ../lib "$work/kernel/usr/lib"
+fi
 version=$(basename "$work"/kernel/lib/modules/*)
 say "kernel $version"
 
@@ -53,15 +55,7 @@ ln -s busybox "$work/initrd/bin/sh"
 cp "$recipe/init" "$work/initrd/init"
 chmod 755 "$work/initrd/init"
 depmod -b "$work/kernel" "$version"
-# What each module depends on stands in modules.dep, last needed first. (modprobe would leave out what the host has loaded.)
-for m in $(list "$recipe/modules.txt"); do
-    awk -v name="$m" '{ path = $1; sub(/:$/, "", path); base = path; sub(/.*\//, "", base); sub(/\.ko.*/, "", base)
-        if (base == name) { for (i = NF; i > 1; i--) print $i; print path } }' "$work/kernel/lib/modules/$version/modules.dep"
-done | awk '!seen[$0]++ { print "'"$work/kernel/lib/modules/$version/"'" $0 }' >"$work/modules"
-while read -r ko; do
-    cp "$ko" "$work/initrd/modules/"
-    basename "$ko"
-done <"$work/modules" >"$work/initrd/modules/order"
+pack_modules "$work/kernel/lib/modules/$version" "$work/initrd" $(sed -e 's/#.*//' "$recipe/modules.txt") $([ "$suite" = bookworm ] || echo libcrc32c)
 find "$work/initrd" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 (cd "$work/initrd" && find . | sort | cpio --quiet --reproducible -o -H newc -R 0:0) >"$out/initrd.img"
 

@@ -9,20 +9,17 @@ if [ "$(id -u)" != 0 ]; then
     exec sudo sh "$0" "$@"
 fi
 say() { echo "qemu10: $1" >&2; }
+. "$(dirname "$0")/../image.sh"
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/tm-qemu10.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 
-# The same mirror as this machine's apt, whichever that is.
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 '/debian/*$') || {
-    say "apt has no Debian archive configured: see /etc/apt/sources.list, then apt-get update"
-    exit 1
-}
+mirror=$(debian_mirror)
 say "unpacking QEMU of $suite"
 # libinih1: what libtmsim.so is linked with
 mmdebstrap --mode=root --variant=extract --format=directory --include=qemu-system-x86,libinih1 \
-    --aptopt='APT::Install-Recommends "false"' "$suite" "$work/root" "${mirror%/}" >"$work/log" 2>&1 || {
+    --aptopt='APT::Install-Recommends "false"' "$suite" "$work/root" "$mirror" >"$work/log" 2>&1 || {
     tail -n 5 "$work/log" >&2
     say "mmdebstrap failed: see above"
     exit 1
