@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define OPERATIONS_DEFAULT 2000000
+
 static const char *const labels[] = {"load", "threads", "allocator", NULL};
 
 enum { OPERATIONS, CPU_NS, RSS };
@@ -30,10 +32,6 @@ static const struct {
 };
 static bool use[COUNT(allocators)];
 static int used; /* how many */
-
-struct settings {
-	int64_t requests, operations;
-};
 
 /* Whether an allocator is installed; says so when it is not: its rows are left out. */
 static bool installed(size_t allocator)
@@ -73,7 +71,7 @@ static struct trial_cell *new_cell(struct trial *t, const char *load, const char
 	return c;
 }
 
-static void add_trace(struct trial *t, const struct settings *s, const char *trace, const char *threads)
+static void add_trace(struct trial *t, const struct alloc_settings *s, const char *trace, const char *threads)
 {
 	char tmalloc[PATH_LEN], path[PATH_LEN], name[PATH_LEN];
 
@@ -81,25 +79,25 @@ static void add_trace(struct trial *t, const struct settings *s, const char *tra
 	root_path(path, name);
 	root_path(tmalloc, "build/bin/tmalloc");
 	for (size_t a = 0; a < COUNT(allocators); a++) {
-		if (!use[a])
+		if (!use[a] || !alloc_uses(s, trace))
 			continue;
 		struct trial_cell *c = new_cell(t, trace, threads, a);
 
 		launcher(c, a);
 		trial_args(c, "%s --trace %s --threads %s --operations %lld", tmalloc, path, threads,
-			   (long long)s->operations);
+			   (long long)(s->operations ? s->operations : OPERATIONS_DEFAULT));
 	}
 }
 
 /* The server's own allocator is jemalloc, too: as it is, and with others preloaded. */
-static void add_redis(struct trial *t, const struct settings *s)
+static void add_redis(struct trial *t, const struct alloc_settings *s)
 {
 	char script[PATH_LEN], tmload[PATH_LEN];
 
 	root_path(script, "workloads/tmalloc/redis.sh");
 	root_path(tmload, "build/bin/tmload");
 	for (size_t a = 0; a < COUNT(allocators); a++) {
-		if (!use[a])
+		if (!use[a] || !alloc_uses(s, "redis-server"))
 			continue;
 		struct trial_cell *c = new_cell(t, "redis-server", "1", a);
 
@@ -130,7 +128,7 @@ static void ratios(const struct trial *t)
 }
 
 /* The native part: into DOC, or printed when that is NULL. 0 or an exit code. */
-static int native(const struct settings *s, const char *out, int repeat, bool progress, json_t *doc)
+static int native(const struct alloc_settings *s, const char *out, int repeat, bool progress, json_t *doc)
 {
 	static struct trial t = {.labels = labels, .figures = figures, .n_figures = COUNT(figures)};
 	int code;
@@ -164,7 +162,7 @@ static int native(const struct settings *s, const char *out, int repeat, bool pr
 
 int command_alloc(int argc, char **argv)
 {
-	struct settings s = {.requests = 400000, .operations = 2000000};
+	struct alloc_settings s = {.trace = "all", .requests = 400000};
 	const char *format = "human", *progress = "auto", *out = "results/alloc";
 	char dir[PATH_LEN];
 	const char *profile = "sim/profiles/optane-100.conf", *only = "both";
@@ -178,8 +176,10 @@ int command_alloc(int argc, char **argv)
 		 "of the simulated part (sim/profiles/optane-100.conf)", 0, 0},
 		{"enforce", OPT_FLAG, &enforce, NULL, "exit status 3 when the simulated bound is missed", 0,
 		 0},
-		{"operations", OPT_INT, &s.operations, "N", "of each thread of tmalloc (2000000)", 1000,
-		 1000000000},
+		{"trace", OPT_CHOICE, &s.trace, "redis|python|mariadb|redis-server|all",
+		 "the only load; redis-server is native only (all)", 0, 0},
+		{"operations", OPT_INT, &s.operations, "N",
+		 "of each thread of tmalloc (2000000; 600000 to 2000000 simulated)", 1000, 1000000000},
 		{"requests", OPT_INT, &s.requests, "N", "to redis-server (400000)", 800, 1000000000},
 		{"repeat", OPT_INT, &repeat, "N", "runs of each, in turn (5)", 1, TRIAL_REPEATS},
 		{"out", OPT_TEXT, &out, "DIR", "where runs.csv and logs go (results/alloc)", 0, 0},
@@ -197,7 +197,7 @@ int command_alloc(int argc, char **argv)
 	if (strcmp(only, "simulated") != 0)
 		code = native(&s, dir, (int)repeat, options_progress(progress), doc);
 	if (!code && strcmp(only, "native") != 0)
-		code = alloc_simulated(dir, profile, options_progress(progress), doc, &missed);
+		code = alloc_simulated(&s, dir, profile, options_progress(progress), doc, &missed);
 	if (doc && !code) {
 		json_dumpf(doc, stdout, JSON_INDENT(1));
 		printf("\n");

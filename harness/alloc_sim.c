@@ -39,9 +39,15 @@ static const struct {
 	{"mariadb", 4, LOADS("mariadb", "4", 600000)},
 };
 
+/* NULL: the trace is not used. */
 static const struct speed_run *run_of(const struct speed *s, size_t row, int kind)
 {
-	return s->cells[KINDS * row + (size_t)kind].runs;
+	const struct speed_load *load = &rows[row].load[kind];
+
+	for (int i = 0; i < s->n_cells; i++)
+		if (s->cells[i].load == load)
+			return s->cells[i].runs;
+	return NULL;
 }
 
 /* Throughput against jemalloc's. */
@@ -59,6 +65,8 @@ static void print_human(const struct speed *s)
 	for (size_t i = 0; i < COUNT(heads); i++)
 		table_cell(&t, BOLD, "%s", heads[i]);
 	for (size_t i = 0; i < COUNT(rows); i++) {
+		if (!run_of(s, i, JEMALLOC))
+			continue;
 		table_cell(&t, PLAIN, "%s", rows[i].trace);
 		table_cell(&t, PLAIN, "%d", rows[i].vcpus);
 		table_cell(&t, PLAIN, "%.3f", run_of(s, i, JEMALLOC)->simulated * 1e3);
@@ -79,7 +87,8 @@ static json_t *as_json(const struct speed *s)
 	json_t *cells = json_array();
 
 	for (size_t i = 0; i < COUNT(rows); i++)
-		json_array_append_new(cells, json_pack("{s:s, s:i, s:f, s:f, s:f}", "trace", rows[i].trace,
+		if (run_of(s, i, JEMALLOC))
+			json_array_append_new(cells, json_pack("{s:s, s:i, s:f, s:f, s:f}", "trace", rows[i].trace,
 						       "threads", rows[i].vcpus, "jemalloc_seconds",
 						       run_of(s, i, JEMALLOC)->simulated, "throughput",
 						       ratio(s, i, TIERMEM), "throughput_quota",
@@ -87,12 +96,14 @@ static json_t *as_json(const struct speed *s)
 	return cells;
 }
 
-int alloc_simulated(const char *out, const char *profile, bool progress, json_t *doc, int *missed)
+int alloc_simulated(const struct alloc_settings *settings, const char *out, const char *profile, bool progress, json_t *doc,
+		    int *missed)
 {
-	static struct speed s = {.repeat = 1, .timeout = 900, .requests = 0};
+	static struct speed s = {.repeat = 1, .timeout = 900, .clock = "hpet"};
 	char version[128];
 
 	s.out = out;
+	s.requests = settings->operations;
 	s.qemu = getenv("TMBENCH_QEMU") ? getenv("TMBENCH_QEMU") : "qemu-system-x86_64";
 	root_path(s.profile, profile);
 	root_path(s.plugin, "build/lib/libtmsim.so");
@@ -101,7 +112,7 @@ int alloc_simulated(const char *out, const char *profile, bool progress, json_t 
 	    qemu_takes_plugins(s.qemu))
 		return EXIT_FAIL;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		for (int k = 0; k < KINDS; k++) {
+		for (int k = 0; k < KINDS && alloc_uses(settings, rows[i].trace); k++) {
 			struct speed_cell *c = &s.cells[s.n_cells++];
 			int code;
 
@@ -116,7 +127,7 @@ int alloc_simulated(const char *out, const char *profile, bool progress, json_t 
 		}
 	}
 	for (size_t i = 0; i < COUNT(rows); i++)
-		for (int k = TIERMEM; k < KINDS; k++)
+		for (int k = TIERMEM; k < KINDS && run_of(&s, i, k); k++)
 			*missed += !(ratio(&s, i, k) >= ALLOC_BOUND);
 	if (doc)
 		json_object_set_new(doc, "simulated", as_json(&s));

@@ -38,6 +38,19 @@ def test_tmmove_moves_all_of_it_and_loses_nothing(granule, order, pause):
         assert figures[way]["gb_s"] > 0 and figures[way]["access"]["max_us"] >= figures[way]["access"]["p50_us"]
 
 
+@pytest.mark.parametrize("order", ["linear", "random"])
+def test_what_moves_one_by_one_is_one_mapping_again(tmp_path, order):
+    """More granules than a process can have mappings: promoted next to each other, in whatever order, they are merged by the kernel."""
+    done = call(TIERMEM, "run", "--conf=", "--policy", "static", "--dram", "unlimited", "--pmem", "memfd:512M", "--granule", "4K", "--stats",
+                tmp_path / "stats", "--", BIN / "tmmove", "--size", "160M", "--batch", "4K", "--order", order, "--pause", 1000, "--seconds", 1)
+    assert done.returncode == 0 and done.stderr == "", done
+    figures, stats = json.loads(done.stdout), json.loads((tmp_path / "stats").read_text())
+    assert figures["wrong"] == 0 and figures["demote"]["bytes"] == figures["promote"]["bytes"] >= 160 << 20
+    assert stats["migrations"]["failed"] == 0 and stats["mappings"] < 100
+    if order == "linear":
+        assert figures["mappings"] < 1000  # by the kernel's count, in the middle: all before is on PMEM, all behind in DRAM
+
+
 def test_tmmove_says_what_is_missing():
     says(call(BIN / "tmmove"), 2, "tiermem run")
     says(managed(BIN / "tmmove", "--size", "8M", "--batch", "4K"), 2, "multiple", "65536")
@@ -100,3 +113,12 @@ def test_tmbench_alloc_natively(tmp_path):
     assert {c["allocator"] for c in cells} >= {"jemalloc", "tiermem", "glibc"}
     assert "mimalloc" in {c["allocator"] for c in cells} or "mimalloc is skipped" in done.stderr
     assert {c["load"] for c in cells} == {"redis", "python", "mariadb", "redis-server"} and all(c["cpu_ns"]["median"] > 0 for c in cells)
+
+
+def test_tmbench_alloc_in_simulated_time(tmp_path):
+    done = call(BIN / "tmbench", "alloc", "--only", "simulated", "--trace", "python", "--operations", 2000, "--out", tmp_path, "--enforce",
+                "--format", "json")
+    assert done.returncode in (0, 3), done.stderr
+    (row,) = json.loads(done.stdout)["simulated"]
+    assert row["trace"] == "python" and row["jemalloc_seconds"] > 0
+    assert (done.returncode == 3) == (min(row["throughput"], row["throughput_quota"]) < 0.99)
