@@ -44,7 +44,7 @@ enum tm_granule_flag {
 	TM_STALE = 2,	 // was in use before: memory must be zero when it comes back
 	TM_PINNED = 4,	 // does not migrate; note.h knows why
 	TM_FAULTED = 8,	 // somebody touched it while it was TM_MOVING
-	TM_START = 0x80, // DRAM that the kernel keeps in a mapping of its own, apart from what is before it
+	TM_APART = 0x80, // DRAM that the kernel keeps in another mapping than DRAM beside it that is not so (mirror.h)
 	TM_PROT =
 		0x70, // mmap zone: the protection, exclusive-or read+write, times 16; other than 0: does not migrate
 };
@@ -172,8 +172,8 @@ static inline uint16_t tm_pages_in(size_t g, uintptr_t addr, uintptr_t end)
 void tm_set(size_t g, enum tm_granule_state state, uint32_t frame, unsigned flags);
 // True if a PMEM frame is mapped at the granule.
 bool tm_frame_mapped(const struct tm_granule *granule);
-// Near which frame a granule's should be, so that the mappings merge; TM_NO_FRAME: anywhere.
-uint32_t tm_frame_near(size_t g);
+// False if n granules from g on may not move to the other tier: the kernel would need more mappings than a process should have.
+bool tm_mappings_allow(size_t g, size_t n);
 
 // Quota. take: n granules may become DRAM and are counted as such; false: they may not.
 bool tm_quota_take(enum tm_zone zone, uint64_t n);

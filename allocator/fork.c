@@ -24,6 +24,7 @@
 #include "allocator/guest.h"
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
+#include "allocator/mirror.h"
 #include "allocator/note.h"
 #include "allocator/runs.h"
 #include "allocator/share.h"
@@ -47,7 +48,7 @@ int tm_fork_thread(void)
 	return thread;
 }
 
-// One UFFDIO_COPY stays within one of the kernel's mappings, and what tm_detach() makes of a long run can be several: then the halves.
+// One UFFDIO_COPY stays within one of the kernel's mappings: should a run be several, then the halves.
 static void copy_readonly(size_t g, size_t n, uint32_t frame)
 {
 	while (tm_os_uffd_copy_readonly(tm.uffd_remap, tm_address(g), tm_pmem_address(frame), n << tm.shift)) {

@@ -1,6 +1,7 @@
 // Zones, the granule table, and the locks of core.h.
 #include "allocator/core.h"
 #include "allocator/far.h"
+#include "allocator/mirror.h"
 #include "allocator/tier_pmem.h"
 
 #include <string.h>
@@ -53,37 +54,37 @@ bool tm_make_anonymous(size_t g, size_t n, int prot)
 	return true;
 }
 
-// The table for tm.bytes of address space.
-static bool reserve_table(void)
+// tm.bytes of address space, the tables for them, and their mirror.
+static bool reserve(size_t align)
 {
 	size_t n = (tm.bytes >> tm.shift) + 1;
+	char *p = tm_os_reserve(tm.bytes + align);
 
-	tm.table = tm_os_reserve_table(n * sizeof(*tm.table));
+	tm.table = p ? tm_os_reserve_table(n * sizeof(*tm.table)) : NULL;
 	tm.note = tm.table ? tm_os_reserve_table(n * sizeof(*tm.note)) : NULL;
-	if (tm.table && !tm.note)
-		tm_os_unreserve(tm.table);
-	return tm.note;
+	tm.base = ((uintptr_t)p + align - 1) & ~(align - 1);
+	if (tm.note && tm_mirror_init())
+		return true;
+	tm_os_unreserve(p);
+	tm_os_unreserve(tm.table);
+	tm_os_unreserve(tm.note);
+	return false;
 }
 
 bool tm_granules_init(uint64_t zone_bytes, bool far)
 {
 	const size_t align = (size_t)4 << 20;
-	char *p = NULL;
+	bool ok = false;
 
-	for (zone_bytes &= ~(uint64_t)(align - 1); !p && zone_bytes >= align;) {
+	for (zone_bytes &= ~(uint64_t)(align - 1); !ok && zone_bytes >= align;) {
 		tm.bytes = zone_bytes * TM_ZONES + (far ? TM_FAR_BYTES : 0);
-		p = tm_os_reserve(tm.bytes + align);
-		if (p && !reserve_table()) {
-			tm_os_unreserve(p);
-			p = NULL;
-		}
-		if (!p && !far)
+		ok = reserve(align);
+		if (!ok && !far)
 			zone_bytes = (zone_bytes / 2) & ~(uint64_t)(align - 1);
-		far = p && far;
+		far = ok && far;
 	}
-	if (!p)
+	if (!ok)
 		return false;
-	tm.base = ((uintptr_t)p + align - 1) & ~(align - 1);
 	tm.zone_bytes = zone_bytes;
 	// Granules smaller than a huge page are accounted one by one: the kernel must not fill in 2 MiB at a touch.
 	char text[64];
@@ -91,6 +92,7 @@ bool tm_granules_init(uint64_t zone_bytes, bool far)
 	tm.huge_unasked = strstr(text, "[always]");
 	tm.no_huge = tm.quota != TM_UNLIMITED && tm.huge_unasked;
 	tm_no_huge((void *)tm.base, zone_bytes * TM_ZONES);
+	tm_mirror_no_huge();
 	for (int z = 0; z < TM_ZONES; z++)
 		tm.bump[z] = tm.base + (uintptr_t)z * zone_bytes;
 	tm.mmap_floor = tm.bump[TM_MMAP];
@@ -104,6 +106,7 @@ void tm_keep_small(void)
 		return;
 	tm.no_huge = true;
 	tm_no_huge((void *)tm.base, tm.zone_bytes * TM_ZONES);
+	tm_mirror_no_huge();
 	// What the kernel filled in beside the granules in use is not counted: away with it.
 	for (int z = TM_SMALL; z <= TM_BULK; z++) {
 		size_t end = tm_zone_end((enum tm_zone)z);
@@ -179,11 +182,6 @@ bool tm_frame_mapped(const struct tm_granule *granule)
 	return granule->state == TM_PMEM || (granule->flags & TM_AHEAD);
 }
 
-uint32_t tm_frame_near(size_t g)
-{
-	return g && tm_frame_mapped(&tm.table[g - 1]) ? tm.table[g - 1].frame + 1 : TM_NO_FRAME;
-}
-
 // 1 if the kernel needs a boundary between two mappings before granule g.
 static int boundary(size_t g)
 {
@@ -196,7 +194,12 @@ static int boundary(size_t g)
 		return 1;
 	if (pa && pb)
 		return !tm_pmem_anonymous() && !tm_pmem_follows(a->frame, b->frame);
-	return pa != pb || (!pb && b->flags & TM_START);
+	return pa != pb || (!pb && (a->flags ^ b->flags) & TM_APART);
+}
+
+bool tm_mappings_allow(size_t g, size_t n)
+{
+	return tm.vmas + 4 <= tm.vmas_max || (boundary(g) && boundary(g + n));
 }
 
 void tm_set(size_t g, enum tm_granule_state state, uint32_t frame, unsigned flags)
@@ -206,9 +209,9 @@ void tm_set(size_t g, enum tm_granule_state state, uint32_t frame, unsigned flag
 		.frame = frame, .live = t->live, .state = (uint8_t)state, .flags = (uint8_t)flags};
 
 	if (state == TM_PMEM || state == TM_EMPTY)
-		next.flags &= (uint8_t)~TM_START;
+		next.flags &= (uint8_t)~TM_APART;
 	if (tm_frame_mapped(t) != tm_frame_mapped(&next) || t->frame != frame || (t->state == TM_SHARED) != (state == TM_SHARED) ||
-	    (t->flags ^ next.flags) & TM_START) {
+	    (t->flags ^ next.flags) & TM_APART) {
 		tm.vmas -= (uint64_t)(boundary(g) + boundary(g + 1));
 		*t = next;
 		tm.vmas += (uint64_t)(boundary(g) + boundary(g + 1));

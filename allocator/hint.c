@@ -4,7 +4,7 @@
 #include "allocator/hint.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
-#include "allocator/migrate.h"
+#include "allocator/mirror.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/uffd.h"
 

@@ -3,9 +3,7 @@
 // Demote: register the granules with userfaultfd (missing pages wait from now on); mremap(MREMAP_DONTUNMAP) moves the
 // pages to staging in one step, so later accesses find them missing and wait; copy staging to the frames; map the frames
 // over the granules, which ends the registration; wake who waits; drop staging.
-// Promote: the promotion area is empty memory registered with the second userfaultfd, the one that reports mremap, so that
-// its registration moves along; mremap puts a piece of it over the granules (in one step: frame before, missing after);
-// UFFDIO_COPY fills it from the frames' alias and wakes; unregister; frames are free.
+// Promote: mremap puts empty, registered memory over the granules (mirror.h; in one step: frame before, missing after); UFFDIO_COPY fills it from the frames' alias and wakes; unregister; frames are free.
 // The mremap of a promotion returns only when the fault thread has read the report: never hold tm_lock across it.
 //
 // NUMA nodes: the kernel moves the pages (tier_numa.h); who touches one meanwhile waits there.
@@ -15,6 +13,7 @@
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
 #include "allocator/frames.h"
+#include "allocator/mirror.h"
 #include "allocator/note.h"
 #include "allocator/sim_link.h"
 #include "allocator/tier_numa.h"
@@ -26,33 +25,30 @@
 #include <sys/mman.h>
 
 #define RUN_BYTES    ((size_t)256 << 10)
-#define DETACH_BYTES ((size_t)64 << 20)
 
 static pthread_mutex_t engine = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int engine_wanted; // how many wait for it
 static char *stage;		 // where demoted pages wait to be copied
-static char *empty;		 // registered with uffd_remap, never touched
 static size_t run;
 
 bool tm_migrate_init(void)
 {
 	run = RUN_BYTES >> tm.shift ? RUN_BYTES >> tm.shift : 1;
 	// Granule-aligned addresses let the kernel move page tables, not entries.
-	char *p = tm_os_reserve(DETACH_BYTES + 2 * ((size_t)4 << 20));
+	char *p = tm_os_reserve(2 * ((size_t)4 << 20));
 	if (!p)
 		return false;
 	p = (char *)(((uintptr_t)p + ((size_t)4 << 20) - 1) & ~(((uintptr_t)4 << 20) - 1));
 	if (tm.huge_unasked) // with a quota or not: it may get one
-		tm_os_madvise(p, DETACH_BYTES + ((size_t)4 << 20), MADV_NOHUGEPAGE);
+		tm_os_madvise(p, (size_t)4 << 20, MADV_NOHUGEPAGE);
 	stage = p;
-	empty = p + ((size_t)4 << 20);
 	tm_migrate_register();
 	return true;
 }
 
 void tm_migrate_register(void)
 {
-	if (!tm.uffd_works || !tm_os_uffd_register_writes(tm.uffd_remap, empty, DETACH_BYTES))
+	if (!tm.uffd_works || tm_mirror_register())
 		return;
 	tm_log("userfaultfd cannot register memory: no migration");
 	tm.uffd_works = false;
@@ -189,8 +185,8 @@ size_t tm_demote(size_t g, size_t n)
 
 	tm_lock();
 	n = same_run(g, n, TM_DRAM);
-	if (!n || tm.vmas + 4 > tm.vmas_max ||
-	    (frame = tm_frames_take((uint32_t)n, tm_frame_near(g), &got)) == TM_NO_FRAME) {
+	if (!n || !tm_mappings_allow(g, n) ||
+	    (frame = tm_frames_take(g, (uint32_t)n, &got)) == TM_NO_FRAME) {
 		tm.count.failed += n != 0;
 		tm_unlock();
 		return 0;
@@ -219,19 +215,6 @@ size_t tm_demote(size_t g, size_t n)
 	if (moved && tm.guest)
 		tm_sim_moved(g, moved, false);
 	return moved;
-}
-
-bool tm_detach(size_t g, size_t n)
-{
-	size_t bytes = n << tm.shift;
-
-	for (size_t done = 0, step; done < bytes; done += step) {
-		step = bytes - done < DETACH_BYTES ? bytes - done : DETACH_BYTES;
-		if (tm_os_mremap(empty, step, step, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
-				 (char *)tm_address(g) + done) == MAP_FAILED)
-			return false;
-	}
-	return true;
 }
 
 // Moves granules that are TM_MOVING away from their frames.
@@ -264,7 +247,7 @@ size_t tm_promote(size_t g, size_t n)
 	n = same_run(g, n, TM_PMEM);
 	while (n && !take(zone, n))
 		n /= 2;
-	if (!n || tm.vmas + 4 > tm.vmas_max) {
+	if (!n || !tm_mappings_allow(g, n)) {
 		if (n) {
 			tm_quota_give(zone, n);
 			tm.count.failed++;
@@ -282,7 +265,7 @@ size_t tm_promote(size_t g, size_t n)
 	tm_lock();
 	if (ok && zone == TM_MMAP && !tm_pmem_anonymous())
 		tm_uffd_watch(g, n);
-	bool start = ok && !tm_pmem_anonymous(); // another mapping than its neighbours
+	unsigned apart = ok && !tm_pmem_anonymous() ? tm_mirror_flag(g) : 0;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t frame = tm.table[g + i].frame;
 		if (ok) {
@@ -290,11 +273,8 @@ size_t tm_promote(size_t g, size_t n)
 			tm_frames_give(frame, 1);
 		}
 		tm_set(g + i, ok ? TM_DRAM : TM_PMEM, ok ? TM_NO_FRAME : frame,
-		       (tm.table[g + i].flags & ~(unsigned)(TM_FAULTED | TM_START)) |
-			       (start && !i ? TM_START : 0));
+		       (tm.table[g + i].flags & ~(unsigned)TM_FAULTED) | apart);
 	}
-	if (start) // and so is what follows
-		tm_set(g + n, tm.table[g + n].state, tm.table[g + n].frame, tm.table[g + n].flags | TM_START);
 	if (ok) {
 		tm_pmem_count(zone, -(int64_t)n);
 		tm.count.promoted += n;

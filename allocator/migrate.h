@@ -34,8 +34,4 @@ bool tm_engine_wanted(void);
 size_t tm_demote(size_t g, size_t n);
 size_t tm_promote(size_t g, size_t n);
 
-// Puts empty memory over granules that are TM_MOVING or TM_FROZEN, registered so that who touches it waits. Engine
-// held, tm_lock not held.
-bool tm_detach(size_t g, size_t n);
-
 #endif

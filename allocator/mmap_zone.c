@@ -12,6 +12,7 @@
 #include "allocator/far.h"
 #include "allocator/frames.h"
 #include "allocator/guest.h"
+#include "allocator/mirror.h"
 #include "allocator/mmap_reservation.h"
 #include "allocator/mmap_space.h"
 #include "allocator/note.h"
@@ -128,9 +129,11 @@ bool tm_mmap_adopt(void *addr, size_t size)
 		errno = EINVAL;
 		return false;
 	}
+	// The mirror's memory: what is promoted later becomes one mapping with it.
+	bool ok = tm_detach(g, n) ? !tm_os_uffd_unregister(tm.uffd_remap, addr, n << tm.shift)
+				  : tm_make_anonymous(g, n, PROT_READ | PROT_WRITE);
 	tm_lock();
-	bool ok = tm_make_anonymous(g, n, PROT_READ | PROT_WRITE) &&
-		  !tm_os_uffd_register(tm.uffd, addr, n << tm.shift);
+	ok = ok && !tm_os_uffd_register(tm.uffd, addr, n << tm.shift);
 	for (size_t i = 0; ok && i < n; i++) {
 		tm.table[g + i].live = (uint16_t)(tm.granule / TM_PAGE);
 		tm_set(g + i, TM_UNTOUCHED, TM_NO_FRAME, 0);

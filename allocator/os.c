@@ -101,6 +101,8 @@ void tm_os_unreserve(void *p)
 		tm_os_munmap(p, reserved[i].size);
 		reserved[i].size = 0;
 	}
+	while (n_reserved && n_reserved <= RESERVED && !reserved[n_reserved - 1].size)
+		n_reserved--; // many sizes are tried where address space is limited
 }
 
 bool tm_os_owns(uintptr_t addr)

@@ -19,7 +19,7 @@
 static bool map_ahead(size_t g, size_t need)
 {
 	size_t most = AHEAD_BYTES >> tm.shift, end = tm_zone_end(tm_zone_of(g)), n = 0;
-	uint32_t got, near = tm_frame_near(g);
+	uint32_t got;
 
 	if (most < need)
 		most = need;
@@ -30,7 +30,7 @@ static bool map_ahead(size_t g, size_t need)
 		n++;
 	if (n > tm_frames_free() / 8 + 1 && n > need) // towards the end of the device, no more than needed
 		n = need;
-	uint32_t frame = tm_frames_take((uint32_t)n, near, &got);
+	uint32_t frame = tm_frames_take(g, (uint32_t)n, &got);
 	if (frame == TM_NO_FRAME)
 		return false;
 	// The table first: a fork in between must not leave a shared mapping that the child does not know of.

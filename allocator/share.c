@@ -4,7 +4,7 @@
 #include "allocator/fork.h"
 #include "allocator/frames.h"
 #include "allocator/hint.h"
-#include "allocator/migrate.h"
+#include "allocator/mirror.h"
 #include "allocator/note.h"
 #include "allocator/policy.h"
 #include "allocator/pool_share.h"
@@ -12,6 +12,7 @@
 #include "allocator/tier_pmem.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define LOOK_NS	 UINT64_C(100000000) // between looks whether the children have gone
@@ -96,14 +97,27 @@ static void add_run(size_t g, size_t n)
 	tm_each_frame_run(g, n, add);
 }
 
+// Memory with the frame's contents, at once. (Not by UFFDIO_COPY: that is refused while an mremap waits for its report to be read, which is
+// the fault thread's work, and who calls this may be that thread, or have the lock that it needs.)
+static void fill(size_t g)
+{
+	static char *scratch;
+
+	while (!scratch && !(scratch = tm_os_reserve(tm.granule)))
+		tm_os_wait_for_memory();
+	tm_no_huge(scratch, tm.granule);
+	memcpy(scratch, tm_pmem_address(tm.table[g].frame), tm.granule);
+	while (tm_os_mremap(scratch, tm.granule, tm.granule, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, tm_address(g)) == MAP_FAILED)
+		tm_os_wait_for_memory();
+	tm_os_uffd_wake(tm.uffd_remap, tm_address(g), tm.granule);
+}
+
 // It has been filled, and is DRAM now, counted as such.
 static void keep(size_t g)
 {
 	uint32_t frame = tm.table[g].frame;
 
-	tm_os_uffd_unregister(tm.uffd_remap, tm_address(g), tm.granule);
-	tm_set(g, TM_DRAM, TM_NO_FRAME, (tm.table[g].flags & ~(unsigned)TM_FAULTED) | TM_START);
-	tm_set(g + 1, tm.table[g + 1].state, tm.table[g + 1].frame, tm.table[g + 1].flags | TM_START);
+	tm_set(g, TM_DRAM, TM_NO_FRAME, (tm.table[g].flags & ~(unsigned)TM_FAULTED) | TM_APART);
 	tm_pmem_count(tm_zone_of(g), -1);
 	tm_frames_give(frame, 1);
 	granules--;
@@ -131,15 +145,14 @@ static void to_dram(size_t g)
 		tm_quota_force(zone);
 		tm.count.failed++;
 	}
-	while (tm_os_uffd_copy(tm.uffd_remap, tm_address(g), tm_pmem_address(tm.table[g].frame), tm.granule))
-		tm_os_wait_for_memory();
+	fill(g);
 	keep(g);
 }
 
 // Frames of their own for granules from g on, at most n. Returns for how many.
 static size_t copy(size_t g, size_t n)
 {
-	uint32_t got, frame = tm_frames_take((uint32_t)n, tm_frame_near(g), &got);
+	uint32_t got, frame = tm_frames_take(g, (uint32_t)n, &got);
 
 	if (frame == TM_NO_FRAME) {
 		to_dram(g);
@@ -284,8 +297,7 @@ void tm_share_touched(size_t g, int thread)
 	if (thread != tm_fork_thread() || tm.table[g].flags & TM_FAULTED)
 		return;
 	// It must not wait for itself, and the child gets what it writes.
-	while (tm_os_uffd_copy(tm.uffd_remap, tm_address(g), tm_pmem_address(tm.table[g].frame), tm.granule))
-		tm_os_wait_for_memory();
+	fill(g);
 	tm.table[g].flags |= TM_FAULTED;
 }
 

@@ -108,7 +108,7 @@ static void first_touch(size_t g, int thread)
 		if (!cold)
 			tm_kick(false);
 		n = untouched_run(g, run_bytes >> tm.shift ? run_bytes >> tm.shift : 1);
-		frame = tm_frames_take((uint32_t)n, tm_frame_near(g), &got);
+		frame = tm_frames_take(g, (uint32_t)n, &got);
 		if (frame != TM_NO_FRAME) {
 			if (!tm_pmem_anonymous())
 				tm_pmem_zero(frame, got);

@@ -54,6 +54,14 @@ def test_stress_with_random_migration(programs, tmp_path, granule, fork):
     assert stats["tiers"]["dram"]["peak_bytes"] <= 16 * MB
 
 
+def test_forks_and_migration_with_pmem_full(programs, tmp_path):
+    """What a touch takes back from a forked child finds no frame and becomes DRAM, while promotions wait for the thread that serves touches."""
+    done, stats = run_with_stats(tmp_path, ["--dram", "16M", "--pmem", "memfd:24M", "--granule", "4K"],
+                                 [programs / "stress", "2", "3", "fork"], env={"TIERMEM_TEST_MIGRATE": "random"})
+    assert done.stdout.startswith("ok")
+    assert stats["migrations"]["promoted"] > 0 and stats["fork"]["copied_bytes"] > 0
+
+
 def test_quota_and_tiers(programs, tmp_path):
     _, stats = run_with_stats(tmp_path, ["--dram", "8M", "--pmem", "memfd:64M", "--granule", "4K"],
                               [programs / "fill_memory", "20000"])

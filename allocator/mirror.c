@@ -1,0 +1,52 @@
+#include "allocator/mirror.h"
+#include "allocator/core.h"
+
+#include <sys/mman.h>
+
+#define HUGE_BYTES ((size_t)2 << 20)
+
+static char *mirror; // NULL: the kernel would not make it
+
+bool tm_mirror_init(void)
+{
+	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+	char *base = (char *)tm.base, *p = tm_os_reserve(tm.bytes);
+
+	if (!p)
+		return false;
+	// A page that has been written has an anon_vma. Moved, it takes it along, and its number; then it grows to the full size where it is.
+	*(volatile char *)base = 0;
+	if (tm_os_mremap(base, TM_PAGE, TM_PAGE, flags, p) != MAP_FAILED) {
+		tm_os_munmap(p + TM_PAGE, tm.bytes - TM_PAGE);
+		mirror = tm_os_mremap(p, TM_PAGE, tm.bytes, 0, NULL) == p ? p : NULL;
+		tm_os_madvise(p, TM_PAGE, MADV_DONTNEED);
+	}
+	tm_os_madvise(base, HUGE_BYTES, MADV_DONTNEED); // the kernel may have filled in as much
+	return true;
+}
+
+bool tm_mirror_register(void)
+{
+	return mirror && !tm_os_uffd_register_writes(tm.uffd_remap, mirror, tm.bytes);
+}
+
+void tm_mirror_no_huge(void)
+{
+	if (mirror)
+		tm_no_huge(mirror, tm.bytes);
+}
+
+bool tm_detach(size_t g, size_t n)
+{
+	size_t bytes = n << tm.shift;
+
+	return mirror && tm_os_mremap(mirror + (g << tm.shift), bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+				      tm_address(g)) != MAP_FAILED;
+}
+
+unsigned tm_mirror_flag(size_t g)
+{
+	// Captured mappings are new ones, with an anon_vma of their own, and a fork gives the child's copy of each mapping another one. Guest RAM is
+	// taken from the mirror.
+	return (tm_zone_of(g) == TM_MMAP && !tm.guest) || tm.adopted ? TM_APART : 0;
+}
