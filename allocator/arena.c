@@ -25,6 +25,8 @@
 
 #define GROW_BYTES ((size_t)2 << 20)
 #define MAX_SETS   64
+#define TRIM_NS	   UINT64_C(1000000000)
+#define TRIM_PART  16 // of the quota: less is not worth the page faults when it is used again
 #define FEW_CALLS  16 // a thread that asks less often does with the first set: starting a thread takes some
 
 struct zone_hooks {
@@ -322,6 +324,37 @@ bool tm_arenas_purge(size_t size)
 		return false;
 	snprintf(name, sizeof(name), "arena.%u.purge", MALLCTL_ARENAS_ALL);
 	return !je_mallctl(name, NULL, NULL, NULL, 0);
+}
+
+// Bytes that jemalloc keeps of freed memory, in all arenas.
+static uint64_t kept_bytes(void)
+{
+	static size_t mib[4], parts;
+	uint64_t epoch = 1;
+	size_t pages = 0, size = sizeof(pages);
+
+	if (!parts) {
+		char name[32];
+		size_t n = sizeof(mib) / sizeof(mib[0]);
+		snprintf(name, sizeof(name), "stats.arenas.%u.pdirty", MALLCTL_ARENAS_ALL);
+		if (je_mallctlnametomib(name, mib, &n))
+			return 0;
+		parts = n;
+	}
+	je_mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+	return je_mallctlbymib(mib, parts, &pages, &size, NULL, 0) ? 0 : pages * TM_PAGE;
+}
+
+void tm_arenas_trim(uint64_t now)
+{
+	static uint64_t looked, spilled;
+
+	if (!tm.heap || !tm.quota || tm.count.spilled == spilled || now - looked < TRIM_NS)
+		return;
+	looked = now;
+	spilled = tm.count.spilled;
+	if (kept_bytes() > tm.quota_bytes / TRIM_PART)
+		tm_arenas_purge(0);
 }
 
 void tm_arenas_private(bool on)

@@ -23,6 +23,8 @@ extern __thread bool tm_arena_bound;
 void tm_arena_bind(void);
 // There was no memory for size bytes: takes back what jemalloc keeps of freed pages. False: it is not worth another try.
 bool tm_arenas_purge(size_t size);
+// DRAM is short: takes back what jemalloc keeps, if that is a good part of the quota. No locks held. Looks once a second at most.
+void tm_arenas_trim(uint64_t now);
 
 // At start-up: what the calling thread allocates while this is on is the library's own, and goes between the bulk values. The program's
 // small objects then lie as they would without tiermem: which of them share a cache line is decided by the first few.

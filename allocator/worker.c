@@ -87,6 +87,7 @@ static void *work(void *unused)
 	for (;;) {
 		atomic_store(&sleeping, AWAKE);
 		tm_io_scan(tm_os_now_ns());
+		tm_arenas_trim(tm_os_now_ns());
 		for (int i = 0; i < PATIENCE && tm_engine_wanted(); i++)
 			usleep(50);
 		tm_engine_take();
