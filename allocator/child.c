@@ -1,6 +1,7 @@
 #include "allocator/child.h"
 #include "allocator/api.h"
 #include "allocator/arena.h"
+#include "allocator/class_heat.h"
 #include "allocator/control.h"
 #include "allocator/core.h"
 #include "allocator/far.h"
@@ -102,6 +103,7 @@ void tm_child_adopt(void)
 	tm.vmas = 0;
 	tm.pid = getpid();
 	tm.adopted = true;
+	tm_class_reset();
 	tm_hint_reset();
 	tm_share_reset();
 	tm_move_reset();

@@ -1,4 +1,5 @@
 #include "allocator/heat_count.h"
+#include "allocator/class_heat.h"
 #include "allocator/heat_file.h"
 #include "allocator/heat_rate.h"
 
@@ -204,7 +205,7 @@ float tm_heat_rate(size_t g)
 	if (plain)
 		return of * weight(kind);
 	if (tm_heat_new(g))
-		return prior(kind) * weight(kind);
+		return (kind == TM_BULK ? tm_class_heat(g, prior(kind)) : prior(kind)) * weight(kind);
 	return kinds[kind].expected.rate[tm_heat_bin(of)] / (float)tm_heat_together(g) * weight(kind);
 }
 
@@ -272,6 +273,7 @@ void tm_heat_look(void)
 		kinds[k].single = kinds[k].groups = (struct heats){0};
 		assumed[k] = prior(k);
 	}
+	tm_class_begin();
 	for (struct tm_heat_walk w = tm_heat_walk(); tm_heat_next(&w);) {
 		size_t g = w.g;
 		unsigned kind = tm_heat_kind(g);
@@ -287,10 +289,13 @@ void tm_heat_look(void)
 			continue;
 		}
 		if (is_new(g)) {
-			kinds[kind].mass += (double)(assumed[kind] - heat[g - first]);
-			heat[g - first] = assumed[kind];
+			float expected = kind == TM_BULK ? tm_class_heat(g, assumed[kind]) : assumed[kind];
+			kinds[kind].mass += (double)(expected - heat[g - first]);
+			heat[g - first] = expected;
 		}
 		add(&kinds[kind].single, heat[g - first]);
+		if (kind == TM_BULK)
+			tm_class_add(g, heat[g - first]);
 		sum += heat[g - first];
 		n++;
 	}
@@ -298,6 +303,7 @@ void tm_heat_look(void)
 		end_group(current, sum, n);
 	for (unsigned k = 0; k < TM_HEAT_KINDS; k++)
 		fit(&kinds[k]);
+	tm_class_end((float)(kinds[TM_BULK].single.count > 0 ? kinds[TM_BULK].single.sum / kinds[TM_BULK].single.count : 0));
 }
 
 // What the rates tell is no measure for a change: they come from the same counts as the places of the granules, and promise too little.

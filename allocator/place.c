@@ -1,9 +1,10 @@
 // Heap memory comes and goes: jemalloc commits exactly the pages it starts to use; the first commit of a granule
-// decides its tier, and from then on only migration changes it.
+// decides its tier, by what is free and by what is known of its size class (class_heat.h), and from then on only migration changes it.
 //
 // A frame that is needed is mapped together with those of the empty granules behind it (TM_AHEAD), in one call:
 // neighbours have neighbouring frames, so the kernel keeps one mapping, and calls are rare.
 #include "allocator/child.h"
+#include "allocator/class_heat.h"
 #include "allocator/core.h"
 #include "allocator/frames.h"
 #include "allocator/note.h"
@@ -14,11 +15,12 @@
 #include <sys/mman.h>
 
 #define AHEAD_BYTES ((size_t)512 << 10)
+#define TIGHT	    32 // part of the quota
 
-// Maps frames at g and at the empty granules behind it, at least need of them if possible; false: PMEM is full.
-static bool map_ahead(size_t g, size_t need)
+// Maps frames at g and at the empty granules behind it, at least need of them if possible, of no more than most bytes; false: PMEM is full.
+static bool map_ahead(size_t g, size_t need, size_t bytes)
 {
-	size_t most = AHEAD_BYTES >> tm.shift, end = tm_zone_end(tm_zone_of(g)), n = 0;
+	size_t most = bytes >> tm.shift, end = tm_zone_end(tm_zone_of(g)), n = 0;
 	uint32_t got;
 
 	if (most < need)
@@ -47,17 +49,47 @@ static bool map_ahead(size_t g, size_t need)
 	return true;
 }
 
+// Where a granule's class belongs. As long as much of DRAM is free, there, whatever is known.
+static enum tm_class_place class_place(size_t g, enum tm_zone zone)
+{
+	enum tm_class_place place = zone == TM_BULK ? (enum tm_class_place)tm_class_place[tm_class_of(g)] : TM_CLASS_ANY;
+
+	return place == TM_CLASS_PMEM && tm_quota_free() > tm.quota / TIGHT ? TM_CLASS_ANY : place;
+}
+
+// The frame that is mapped at an empty granule goes back, for DRAM that is counted already. False: it stays.
+static bool leave_frame(size_t g)
+{
+	struct tm_granule *t = &tm.table[g];
+	uint32_t frame = t->frame;
+
+	if (!tm_make_anonymous(g, 1, PROT_READ | PROT_WRITE))
+		return false;
+	tm_set(g, TM_EMPTY, TM_NO_FRAME, t->flags & ~(unsigned)TM_AHEAD);
+	tm_frames_give(frame, 1);
+	return true;
+}
+
 // Gives an empty granule its tier; need: how many in all are about to be asked for. False: no room anywhere.
 static bool place(size_t g, size_t need)
 {
 	struct tm_granule *t = &tm.table[g];
 	enum tm_zone zone = tm_zone_of(g);
+	enum tm_class_place class = class_place(g, zone);
+	bool cold = class == TM_CLASS_PMEM;
 
+	if (class == TM_CLASS_DRAM && t->flags & TM_AHEAD && tm_quota_take_reserve(zone, 1)) {
+		if (leave_frame(g)) {
+			t->state = TM_DRAM;
+			return true;
+		}
+		tm_quota_give(zone, 1);
+	}
 	if (!(t->flags & TM_AHEAD)) {
-		bool dram = tm_quota_take(zone, 1);
-		if (!dram && tm.quota)
-			tm_kick(zone <= TM_BUFFER);
-		if (!dram && !map_ahead(g, need)) {
+		bool dram = !cold && (class == TM_CLASS_DRAM ? tm_quota_take_reserve(zone, 1) : tm_quota_take(zone, 1));
+		if (!dram && !cold && tm.quota)
+			tm_kick(zone <= TM_BUFFER || class == TM_CLASS_DRAM);
+		if (!dram && !map_ahead(g, need, cold ? 0 : AHEAD_BYTES)) { // what comes behind may be of another class
 			dram = tm_quota_take_reserve(zone, 1);
 			if (!dram)
 				return false;
@@ -71,7 +103,7 @@ static bool place(size_t g, size_t need)
 		tm_pmem_zero(t->frame, 1);
 	tm_set(g, TM_PMEM, t->frame, t->flags & ~(unsigned)TM_AHEAD);
 	tm_pmem_count(zone, 1);
-	tm.count.spilled++;
+	tm.count.spilled += !cold;
 	return true;
 }
 

@@ -10,6 +10,7 @@
 // hysteresis), and happens only while the variance over all samples exceeds pi^2/6. Sampling goes on at
 // its full rate while that is so and exchanges still happen.
 #include "allocator/policy.h"
+#include "allocator/class_heat.h"
 #include "allocator/core.h"
 #include "allocator/migrate.h"
 #include "allocator/note.h"
@@ -52,6 +53,7 @@ static void sample(const struct tm_hint_result *r)
 		return;
 	double x = log(((double)r->delay_ns + 1000) * (r->touched ? 1e-9 : 2e-9));
 	double deviation = level_n ? x - level : 0;
+	tm_class_delay(r->g, deviation);
 	fruitless++;
 	if (level_n < 32)
 		level_n++;

@@ -9,6 +9,7 @@
 // The policy `oracle` is the same without doubt: when the quota is set (again), every granule is put where its own count says, at once, and
 // counting begins anew. With a sampling unit that costs nothing, that is the best static placement of the trace: for experiments.
 // Without samples it sleeps. Each sample costs the program, so they are rarer while nothing is on PMEM, and when little moves.
+#include "allocator/class_heat.h"
 #include "allocator/core.h"
 #include "allocator/heat_count.h"
 #include "allocator/heat_file.h"
@@ -37,6 +38,7 @@
 #define UNUSED	 32 // while nothing is on PMEM
 #define LEAST	 1  // expected samples that make a granule worth a place in free DRAM
 #define HEADROOM 64 // part of the quota
+#define FEW	 64 // granules of values in DRAM that tell little of its level
 
 static bool oracle;
 static uint64_t look_ns; // look: how long finding what should move took, this time
@@ -228,6 +230,15 @@ static bool warm(size_t g)
 	return tm_heat_rate(g) * (float)tm_heat_together(g) > LEAST;
 }
 
+// Decides where new memory of each size class belongs, by what an eighth of the values in DRAM is colder than.
+static void judge_classes(void)
+{
+	const struct list *l = &cold[TM_BULK];
+
+	if (l->n >= FEW && !oracle)
+		tm_class_judge(tm_heat_rate(l->g[l->n / 8]));
+}
+
 // Fills, leaves headroom and exchanges. Returns how many granules came to DRAM.
 static size_t place(void)
 {
@@ -235,6 +246,7 @@ static size_t place(void)
 	struct list *l;
 
 	look();
+	judge_classes();
 	while ((l = hottest()) && left() && warm(next_of(l)) && tm_quota_free() > headroom()) {
 		if (!(n = move(l, tm_promote, (size_t)(tm_quota_free() - headroom()))))
 			break;

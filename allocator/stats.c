@@ -1,6 +1,7 @@
 // Statistics as JSON, without malloc: snprintf into a buffer.
 #include "allocator/stats.h"
 #include "allocator/capture.h"
+#include "allocator/class_heat.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
 #include "allocator/migrate.h"
@@ -119,6 +120,22 @@ static void put_capture(struct out *o, uint64_t heap, uint64_t mappings, bool me
 	put(o, "}");
 }
 
+// Size classes whose new memory is placed by what has been learned of them.
+static void put_classes(struct out *o)
+{
+	bool any = false;
+
+	put(o, ",\"classes\":[");
+	for (unsigned c = TM_CODE_SLAB; c < TM_CODES; c++) {
+		if (tm_class_place[c] == TM_CLASS_ANY)
+			continue;
+		put(o, "%s{\"bytes\":%u,\"new\":\"%s\"}", any ? "," : "", tm_code_size[c],
+		    tm_class_place[c] == TM_CLASS_DRAM ? "dram" : "pmem");
+		any = true;
+	}
+	put(o, "]");
+}
+
 size_t tm_stats_json(char *text, size_t size, bool capture)
 {
 	struct out o = {text, size, 0};
@@ -189,6 +206,7 @@ size_t tm_stats_json(char *text, size_t size, bool capture)
 		    (uint64_t)tm_track_heat(z), // not %f: the program may be in a country with decimal commas
 		    (unsigned)((uint64_t)(tm_track_heat(z) * 10000) % 10000));
 	put(&o, "]");
+	put_classes(&o);
 	put_heat(&o);
 	put(&o, "}\n");
 	return o.used;

@@ -45,6 +45,14 @@ def test_hot_values_are_promoted(programs, policy):
     assert before > 90 and after < 30, done
 
 
+def test_new_values_go_where_those_of_their_size_belong(programs, tmp_path):
+    """Values of 1,000 bytes are hot, those of 3,000 are not: learned in ten seconds, then some more of both come, while DRAM is full."""
+    done = run(["--dram", "8M", "--pmem", "memfd:128M", "--granule", "4K", "--stats", tmp_path / "stats"], [programs / "classes", "10"])
+    small, large = map(float, done.stdout.split())
+    assert small < 40 < 60 < large, done  # without that both are on PMEM
+    assert {"bytes": 1024, "new": "dram"} in json.loads((tmp_path / "stats").read_text())["classes"]
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_programs_run_under_it(programs, policy):
     """Threads, kernel writers and forks against a shadow, with a quota of a few per cent and much bandwidth."""

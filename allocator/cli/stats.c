@@ -74,6 +74,29 @@ static void show_tracking(const json_t *tracking)
 		printf("  not %s: %s\n", name, json_string_value(why));
 }
 
+// Size classes whose new values are placed by what has been learned of them.
+static void show_classes(const json_t *classes)
+{
+	static const char *const tiers[] = {"dram", "pmem"};
+	const json_t *class;
+	size_t i;
+
+	for (int t = 0; t < 2; t++) {
+		bool any = false;
+
+		json_array_foreach(classes, i, class)
+		{
+			if (strcmp(json_string_value(json_object_get(class, "new")), tiers[t]) != 0)
+				continue;
+			printf(any ? ", %lld" : t ? "new values for pmem, by size: %lld" : "new values for dram, by size: %lld",
+			       cli_count(class, "bytes"));
+			any = true;
+		}
+		if (any)
+			printf(" bytes\n");
+	}
+}
+
 void cli_show_stats(const json_t *root)
 {
 	static const char *const names[] = {"dram", "pmem"};
@@ -126,6 +149,7 @@ void cli_show_stats(const json_t *root)
 		       why ? why : "");
 	printf("\n");
 	show_tracking(json_object_get(root, "tracking"));
+	show_classes(json_object_get(root, "classes"));
 	show_heat(json_object_get(root, "heat"));
 }
 

@@ -1,4 +1,5 @@
 /* Heat of counted memory: kinds and neighbours that count together, what is assumed of new memory, and changes that are noticed. */
+#include "allocator/class_heat.h"
 #include "allocator/heat_count.h"
 #include "allocator/heat_file.h"
 #include "allocator/heat_rate.h"
@@ -14,6 +15,9 @@
 #define IN_ZONE (ZONE / TM_PAGE)
 
 struct tm_core tm;
+uint8_t *tm_pages;
+uintptr_t tm_pages_base;
+size_t tm_pages_span;
 
 static const size_t used[TM_ZONES] = {256, 128, 512, 0};
 static size_t more, many; /* granules of buffers, of values that come later */
@@ -72,6 +76,8 @@ static int prepare(void **state)
 	tm.zone_bytes = ZONE;
 	tm.bytes = TM_ZONES * ZONE;
 	tm.table = calloc(TM_ZONES * IN_ZONE, sizeof(*tm.table));
+	tm_pages = calloc(TM_ZONES * IN_ZONE, 1);
+	tm_pages_span = tm.bytes;
 	for (int z = 0; z < TM_ZONES; z++)
 		for (size_t i = 0; i < used[z]; i++)
 			use((enum tm_zone)z, i, TM_DRAM);
@@ -140,6 +146,52 @@ static void what_is_new_has_the_heat_of_its_kind(void **state)
 	assert_true(rate(TM_BUFFER, used[TM_BUFFER]) < rate(TM_BUFFER, 8));
 }
 
+/* The hot half of the values is of one size, the cold half of another, and a few of a third. New ones are expected to be as hot. */
+static void size_classes_are_learned(void **state)
+{
+	unsigned hot = tm_slab_code(31), cold = tm_slab_code(10), rare = tm_slab_code(7);
+	size_t next_hot = granule(TM_BULK, IN_ZONE - 1), next_cold = next_hot - 1, next_rare = next_hot - 2;
+
+	for (size_t i = 0; i < used[TM_BULK]; i++)
+		tm_pages[granule(TM_BULK, i)] = (uint8_t)(i < 5 ? rare : i < used[TM_BULK] / 2 ? hot : cold);
+	tm_pages[next_hot] = (uint8_t)hot;
+	tm_pages[next_cold] = (uint8_t)cold;
+	tm_pages[next_rare] = (uint8_t)rare;
+	assert_true(tm_heat_rate(next_hot) == tm_heat_rate(next_cold));
+	tm_heat_look();
+	assert_true(tm_heat_rate(next_hot) > 3 * tm_heat_rate(next_cold));
+	assert_true(tm_heat_rate(next_rare) < tm_heat_rate(next_hot) && tm_heat_rate(next_rare) > tm_heat_rate(next_cold));
+	tm_class_judge(rate(TM_BULK, 0)); /* DRAM is full of hot ones: */
+	assert_int_equal(tm_class_place[cold], TM_CLASS_PMEM);
+	assert_int_equal(tm_class_place[hot], TM_CLASS_ANY);
+	assert_int_equal(tm_class_place[rare], TM_CLASS_ANY);
+	tm_class_judge(rate(TM_BULK, 500)); /* of cold ones, too */
+	assert_int_equal(tm_class_place[cold], TM_CLASS_ANY);
+	assert_int_equal(tm_class_place[hot], TM_CLASS_DRAM);
+}
+
+/* One delay tells nothing; many that are four times as long do. */
+static void size_classes_are_learned_from_delays(void **state)
+{
+	unsigned slow = tm_slab_code(12), quick = tm_slab_code(13);
+	size_t a = granule(TM_BULK, IN_ZONE - 8), b = a + 1;
+
+	tm_pages[a] = (uint8_t)slow;
+	tm_pages[b] = (uint8_t)quick;
+	for (int i = 0; i < 200; i++) {
+		double chance = i % 2 ? 1.2 : -1.2;
+		tm_class_delay(a, 1.4 + chance);
+		tm_class_delay(b, -1.4 + chance);
+		tm_class_delay(granule(TM_BULK, IN_ZONE - 1), chance);
+		assert_true(i > 8 || tm_class_place[slow] == TM_CLASS_ANY);
+	}
+	assert_int_equal(tm_class_place[slow], TM_CLASS_PMEM);
+	assert_int_equal(tm_class_place[quick], TM_CLASS_DRAM);
+	assert_int_equal(tm_class_place[tm_slab_code(31)], TM_CLASS_ANY);
+	tm_class_reset();
+	assert_int_equal(tm_class_place[slow], TM_CLASS_ANY);
+}
+
 /* Of so many misses, percent are of granules on PMEM: the second half of the values. */
 static bool window(unsigned n, unsigned percent)
 {
@@ -204,6 +256,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_known_at_first),		 cmocka_unit_test(small_ones_and_buffers_are_assumed_warm),
 		cmocka_unit_test(kinds_have_rates_of_their_own),	 cmocka_unit_test(what_is_new_has_the_heat_of_its_kind),
+		cmocka_unit_test(size_classes_are_learned),
+		cmocka_unit_test(size_classes_are_learned_from_delays),
 		cmocka_unit_test(a_change_is_noticed_early),		 cmocka_unit_test(chance_makes_no_difference),
 	};
 	return cmocka_run_group_tests(tests, prepare, NULL);
