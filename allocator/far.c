@@ -1,5 +1,6 @@
 #include "allocator/far.h"
 #include "allocator/core.h"
+#include "allocator/mirror.h"
 
 #include <string.h>
 
@@ -59,6 +60,7 @@ void tm_far_use(size_t g, size_t n)
 		memmove(used + at + 1, used + at, (count - at) * sizeof(*used));
 		used[at] = (uint32_t)block;
 		count++;
+		tm_mirror_dump((uintptr_t)tm_address(first() + block * tm_far_block()), TM_FAR_BLOCK_BYTES);
 	}
 }
 

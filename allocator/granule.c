@@ -147,6 +147,8 @@ uintptr_t tm_zone_take(enum tm_zone zone, size_t size, size_t alignment)
 		if (start < old || size > limit || start > limit - size)
 			return 0;
 	} while (!atomic_compare_exchange_weak(&tm.bump[zone], &old, start + size));
+	tm_os_madvise((void *)start, size, MADV_DODUMP);
+	tm_mirror_dump(start, size);
 	return start;
 }
 

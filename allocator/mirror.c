@@ -36,6 +36,12 @@ void tm_mirror_no_huge(void)
 		tm_no_huge(mirror, tm.bytes);
 }
 
+void tm_mirror_dump(uintptr_t addr, size_t size)
+{
+	if (mirror)
+		tm_os_madvise(mirror + (addr - tm.base), size, MADV_DODUMP);
+}
+
 bool tm_detach(size_t g, size_t n)
 {
 	size_t bytes = n << tm.shift;

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // Reserves it for the zones at tm.base, which nobody uses yet. False: no address space.
 bool tm_mirror_init(void);
@@ -17,6 +18,8 @@ bool tm_mirror_init(void);
 bool tm_mirror_register(void);
 // The zones have lost transparent huge pages, and so does it.
 void tm_mirror_no_huge(void);
+// Address space is in use from now on: what comes to lie there belongs in a core dump.
+void tm_mirror_dump(uintptr_t addr, size_t size);
 
 // Puts empty memory over n granules that are TM_MOVING, TM_FROZEN, TM_SHARED or not known to anybody, registered so that who touches it
 // waits. tm_lock not held: it returns when the fault thread has read the report. False: no memory for page tables.

@@ -78,6 +78,8 @@ static void *reserve(size_t size, bool table)
 			     -1, 0);
 	unsigned i = p == MAP_FAILED ? RESERVED : n_reserved++;
 
+	if (p != MAP_FAILED) // or a core dump would look at every page of it, for minutes
+		tm_os_madvise(p, size, MADV_DONTDUMP);
 	if (i < RESERVED)
 		reserved[i] = (struct range){(uintptr_t)p, size, table};
 	return p == MAP_FAILED ? NULL : p;

@@ -227,8 +227,10 @@ static bool alias(struct tm_pmem_device *d, size_t length, char *why, size_t siz
 bool tm_pmem_alias(char *why, size_t size)
 {
 	for (unsigned i = 0; i < tm_pmem.devices && !tm_pmem_anonymous(); i++) {
-		if (!alias(&tm_pmem.device[i], tm_pmem.bytes / tm_pmem.devices, why, size))
+		size_t length = tm_pmem.bytes / tm_pmem.devices;
+		if (!alias(&tm_pmem.device[i], length, why, size))
 			return false;
+		tm_os_madvise(tm_pmem.device[i].alias, length, MADV_DONTDUMP); // what is in use is mapped in the zones
 	}
 	return true;
 }

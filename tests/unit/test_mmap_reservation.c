@@ -1,5 +1,6 @@
 /* The table of address ranges that a program has reserved, against a plain array of granules, by many random calls. */
 #include "allocator/core.h"
+#include "allocator/mirror.h"
 #include "allocator/mmap_reservation.h"
 
 #include <setjmp.h>
@@ -14,6 +15,10 @@
 #define CALLS	 20000
 
 struct tm_core tm = {.shift = 12, .zone_bytes = (size_t)NEAR / TM_ZONES << 12};
+
+void tm_mirror_dump(uintptr_t addr, size_t size)
+{
+}
 
 static int owner[GRANULES + 1];
 static size_t removed;
