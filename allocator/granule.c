@@ -147,8 +147,12 @@ uintptr_t tm_zone_take(enum tm_zone zone, size_t size, size_t alignment)
 		if (start < old || size > limit || start > limit - size)
 			return 0;
 	} while (!atomic_compare_exchange_weak(&tm.bump[zone], &old, start + size));
-	tm_os_madvise((void *)start, size, MADV_DODUMP);
-	tm_mirror_dump(start, size);
+	// Whole granules, and what alignment has skipped: the kernel must have each in one mapping. (The one that old is in was there the last time.)
+	uintptr_t from = (old + tm.granule - 1) & ~(tm.granule - 1), to = (start + size + tm.granule - 1) & ~(tm.granule - 1);
+	if (from < to) {
+		tm_os_madvise((void *)from, to - from, MADV_DODUMP);
+		tm_mirror_dump(from, to - from);
+	}
 	return start;
 }
 
