@@ -219,12 +219,14 @@ bool tm_arenas_init(void)
 	buffer_min = bytes;
 	reserve_metadata();
 	extent_hooks_t *hooks = &zone_hooks[TM_SMALL].hooks;
-	if (je_mallctl("arena.0.extent_hooks", NULL, NULL, &hooks, sizeof(hooks)) || !limit_growth(0))
-		return false;
+	tm_os_claim(true);
+	bool ok = !je_mallctl("arena.0.extent_hooks", NULL, NULL, &hooks, sizeof(hooks)) && limit_growth(0);
+	if (ok)
+		drain_first_extent();
+	tm_os_claim(false);
 	sets[0].buffer = sets[0].bulk = NO_ARENA;
 	n_sets = 1;
-	drain_first_extent();
-	return !pthread_key_create(&key, thread_ends);
+	return ok && !pthread_key_create(&key, thread_ends);
 }
 
 // The set's buffer and bulk arenas, created at their first use. False: there are none, or another thread is creating some just

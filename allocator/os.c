@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RESERVED 32
+#define RESERVED 64
 #define OWN_FDS  256 // a perf event for each CPU
 
 long tm_os_syscall(long nr, long a, long b, long c, long d, long e, long f)
@@ -40,9 +40,34 @@ long tm_os_syscall(long nr, long a, long b, long c, long d, long e, long f)
 	return result;
 }
 
+static struct range {
+	uintptr_t at;
+	size_t size;
+	bool table;
+} reserved[RESERVED];
+static _Atomic unsigned n_reserved;
+static bool claiming;
+
+static void note_range(void *p, size_t size, bool table)
+{
+	unsigned i = n_reserved++;
+
+	if (i < RESERVED)
+		reserved[i] = (struct range){(uintptr_t)p, size, table};
+}
+
+void tm_os_claim(bool on)
+{
+	claiming = on;
+}
+
 void *tm_os_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 {
-	return (void *)syscall(SYS_mmap, addr, size, prot, flags, fd, offset);
+	void *p = (void *)syscall(SYS_mmap, addr, size, prot, flags, fd, offset);
+
+	if (claiming && !addr && p != MAP_FAILED)
+		note_range(p, size, false);
+	return p;
 }
 
 int tm_os_munmap(void *addr, size_t size)
@@ -65,24 +90,15 @@ void *tm_os_mremap(void *old, size_t old_size, size_t new_size, int flags, void 
 	return (void *)syscall(SYS_mremap, old, old_size, new_size, flags, addr);
 }
 
-static struct range {
-	uintptr_t at;
-	size_t size;
-	bool table;
-} reserved[RESERVED];
-static _Atomic unsigned n_reserved;
-
 static void *reserve(size_t size, bool table)
 {
-	void *p = tm_os_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			     -1, 0);
-	unsigned i = p == MAP_FAILED ? RESERVED : n_reserved++;
+	void *p = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (p != MAP_FAILED) // or a core dump would look at every page of it, for minutes
-		tm_os_madvise(p, size, MADV_DONTDUMP);
-	if (i < RESERVED)
-		reserved[i] = (struct range){(uintptr_t)p, size, table};
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	tm_os_madvise(p, size, MADV_DONTDUMP); // or a core dump would look at every page of it, for minutes
+	note_range(p, size, table);
+	return p;
 }
 
 void *tm_os_reserve(size_t size)

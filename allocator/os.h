@@ -26,6 +26,8 @@ void *tm_os_reserve_table(size_t size);
 uint64_t tm_os_tables_resident(void);
 // Gives one back.
 void tm_os_unreserve(void *p);
+// While it is on, what anybody maps is the allocator's: jemalloc's first tables, at its start.
+void tm_os_claim(bool on);
 // Whether an address lies in anything that was reserved so.
 bool tm_os_owns(uintptr_t addr);
 // Puts untouched anonymous memory at exactly [addr, addr+size).
