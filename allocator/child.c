@@ -7,6 +7,7 @@
 #include "allocator/far.h"
 #include "allocator/hint.h"
 #include "allocator/migrate.h"
+#include "allocator/mirror.h"
 #include "allocator/mmap_reservation.h"
 #include "allocator/mmap_space.h"
 #include "allocator/move.h"
@@ -108,6 +109,7 @@ void tm_child_adopt(void)
 	tm_share_reset();
 	tm_move_reset();
 	tm_api_pressure_reset();
+	tm_mirror_renew();
 	if (tm.uffd_works && tm_uffd_init())
 		tm_migrate_register();
 	tm_control_init();

@@ -25,6 +25,24 @@ bool tm_mirror_init(void)
 	return true;
 }
 
+void tm_mirror_renew(void)
+{
+	size_t first, end;
+
+	if (!mirror || !tm_os_anonymous(mirror, tm.bytes, PROT_READ | PROT_WRITE)) {
+		mirror = NULL;
+		return;
+	}
+	tm_no_huge(mirror, tm.bytes);
+	*(volatile char *)mirror = 0; // one anon_vma for all of it
+	tm_os_madvise(mirror, HUGE_BYTES, MADV_DONTNEED);
+	tm_os_madvise(mirror, tm.bytes, MADV_DONTDUMP);
+	for (int z = 0; z < TM_ZONES; z++)
+		for (size_t k = 0; tm_zone_span((enum tm_zone)z, k, &first, &end); k++)
+			if (first < end)
+				tm_mirror_dump((uintptr_t)tm_address(first), (end - first) << tm.shift);
+}
+
 bool tm_mirror_register(void)
 {
 	return mirror && !tm_os_uffd_register_writes(tm.uffd_remap, mirror, tm.bytes);

@@ -14,7 +14,10 @@
 
 // Reserves it for the zones at tm.base, which nobody uses yet. False: no address space.
 bool tm_mirror_init(void);
-// With a new userfaultfd, also in a forked child. False: it cannot be, so nothing can migrate.
+// In a forked child that begins to be managed: a new one, for the kernel has given each of the old one's mappings an anon_vma of its own there, and
+// what is taken from it must lie in one.
+void tm_mirror_renew(void);
+// With a new userfaultfd. False: it cannot be, so nothing can migrate.
 bool tm_mirror_register(void);
 // The zones have lost transparent huge pages, and so does it.
 void tm_mirror_no_huge(void);
