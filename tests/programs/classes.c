@@ -1,7 +1,7 @@
 // Small values that are used all the time and large ones that hardly are: classes SECONDS. Then a quarter more of both, little by little. Prints
 // what percentage of the pages of the new small and new large ones is on a shared mapping (PMEM).
-#include <stdint.h>
-#include <stdio.h>
+#include "pmem_share.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,28 +10,6 @@ enum { SMALL = 1000, LARGE = 3000, SMALLS = 4000, LARGES = 8000, MORE = 4 };
 
 static char *small[SMALLS + SMALLS / MORE], *large[LARGES + LARGES / MORE];
 static long smalls, larges;
-
-static double shared_percent(char **value, long n)
-{
-	static char line[4096];
-	static uintptr_t from[100000], to[100000];
-	long maps = 0, shared = 0;
-	FILE *f = fopen("/proc/self/maps", "r");
-
-	while (fgets(line, sizeof(line), f) && maps < 100000) {
-		unsigned long a, b;
-		char prot[8];
-		if (sscanf(line, "%lx-%lx %7s", &a, &b, prot) == 3 && prot[3] == 's') {
-			from[maps] = a;
-			to[maps++] = b;
-		}
-	}
-	fclose(f);
-	for (long i = 0; i < n; i++)
-		for (long m = 0; m < maps; m++)
-			shared += (uintptr_t)value[i] >= from[m] && (uintptr_t)value[i] < to[m];
-	return 100.0 * (double)shared / (double)n;
-}
 
 static void add(int n_small, int n_large)
 {
@@ -70,6 +48,6 @@ int main(int argc, char **argv)
 		for (int k = 0; k < 10; k++)
 			use();
 	}
-	printf("%.1f %.1f\n", shared_percent(small + SMALLS, SMALLS / MORE), shared_percent(large + LARGES, LARGES / MORE));
+	printf("%.1f %.1f\n", shared_percent(small + SMALLS, SMALLS / MORE, 1), shared_percent(large + LARGES, LARGES / MORE, 1));
 	return 0;
 }
