@@ -10,7 +10,6 @@
 #define KNOWN_SAMPLES  16 // that would be usual for so many granules
 #define DELAYS	       64     // the mean is over so many at most, the last ones counting most,
 #define KNOWN_DELAYS   16     // and tells nothing before so many
-#define DEVIATION      1.2826 // of ln(delay), for equal heat (policy_hotness.c)
 
 uint8_t tm_class_place[TM_CODES + 1];
 
@@ -29,14 +28,6 @@ unsigned tm_class_of(size_t g)
 	return code >= TM_CODE_SLAB && code < TM_CODES ? code : TM_CODE_NONE;
 }
 
-void tm_class_begin(void)
-{
-	for (unsigned c = TM_CODE_SLAB; c < TM_CODES; c++) {
-		classes[c].sum = 0;
-		classes[c].granules = 0;
-	}
-}
-
 void tm_class_add(size_t g, float samples)
 {
 	unsigned c = tm_class_of(g);
@@ -51,6 +42,8 @@ void tm_class_end(float usual)
 		float n = (float)classes[c].granules;
 		classes[c].known = n >= KNOWN_GRANULES && n * usual >= KNOWN_SAMPLES; // few samples where many are usual tell a lot, too
 		classes[c].mean = classes[c].known ? classes[c].sum / n : 0;
+		classes[c].sum = 0;
+		classes[c].granules = 0;
 	}
 }
 
@@ -81,7 +74,7 @@ void tm_class_delay(size_t g, double longer)
 	if (classes[c].delays < DELAYS)
 		classes[c].delays++;
 	classes[c].longer += ((float)longer - classes[c].longer) / (float)classes[c].delays;
-	double beyond = M_LN2 + 1.5 * DEVIATION / sqrt(classes[c].delays); // a factor of two, and the error
+	double beyond = M_LN2 + 1.5 * TM_DELAY_DEVIATION / sqrt(classes[c].delays); // a factor of two, and the error
 	bool known = classes[c].delays >= KNOWN_DELAYS;
 	tm_class_place[c] = known && (double)classes[c].longer > beyond	   ? TM_CLASS_PMEM
 			    : known && (double)classes[c].longer < -beyond ? TM_CLASS_DRAM

@@ -20,8 +20,7 @@ extern uint8_t tm_class_place[TM_CODES + 1];
 // The class of a granule of the bulk zone, by its first page, or TM_CODE_NONE. Its pages are a slab's, or will be when they are committed.
 unsigned tm_class_of(size_t g);
 
-// Where misses are counted. Between tm_class_begin() and tm_class_end(): every granule in use, with its samples. usual: how many one has, on average.
-void tm_class_begin(void);
+// Where misses are counted: every granule in use, with its samples, and then the end of this look. usual: how many one has, on average.
 void tm_class_add(size_t g, float samples);
 void tm_class_end(float usual);
 // Samples of a granule of g's class, on average; `otherwise` if g has none or little is known of it.
@@ -29,7 +28,9 @@ float tm_class_heat(size_t g, float otherwise);
 // Decides for all classes. level: samples to expect of the coldest granules in DRAM.
 void tm_class_judge(float level);
 
-// Where delays to a touch are measured: one of a granule of the bulk zone, ln of how much longer than others'.
+// Where delays to a touch are measured. For equal heat ln(delay) has this standard deviation (pi / sqrt(6): delays are exponential).
+#define TM_DELAY_DEVIATION 1.2826
+// One delay, of a granule of the bulk zone, ln of how much longer than others'.
 void tm_class_delay(size_t g, double longer);
 
 // Nothing is known any more, in a child that begins to be managed.

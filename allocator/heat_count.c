@@ -273,7 +273,6 @@ void tm_heat_look(void)
 		kinds[k].single = kinds[k].groups = (struct heats){0};
 		assumed[k] = prior(k);
 	}
-	tm_class_begin();
 	for (struct tm_heat_walk w = tm_heat_walk(); tm_heat_next(&w);) {
 		size_t g = w.g;
 		unsigned kind = tm_heat_kind(g);

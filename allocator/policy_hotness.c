@@ -23,7 +23,6 @@
 #define REGION	     64 // granules
 #define KNOWN	     1024
 #define VARIANCE     1.6449
-#define DEVIATION    1.2826
 #define PATIENCE     1024
 #define TICK_NS	     UINT64_C(200000000)
 #define IDLE_TICK_NS UINT64_C(1000000000)
@@ -180,7 +179,7 @@ static bool exchange(void)
 		if (hot == SIZE_MAX || cold == SIZE_MAX)
 			break;
 		double error =
-			1.5 * DEVIATION * (1 / sqrt(regions[hot].count) + 1 / sqrt(regions[cold].count));
+			1.5 * TM_DELAY_DEVIATION * (1 / sqrt(regions[hot].count) + 1 / sqrt(regions[cold].count));
 		if (regions[cold].mean - regions[hot].mean < M_LN2 + error)
 			break;
 		if (!make_room(tm_migrate_run()) || !bring(hot_g, tm_migrate_run()))

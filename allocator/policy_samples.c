@@ -349,7 +349,7 @@ static uint64_t tick(uint64_t now)
 	rest = REST_NS;
 	if (!tm.guest && changed()) {
 		tm_heat_spread(tm_track()->spread(1));
-		due = due < now + CHANGE_NS ? due : now + CHANGE_NS;
+		due = now + CHANGE_NS; // no sooner either: what is left of old counts tells nothing, and the next look may be long after that
 	}
 	if (now < due)
 		return READ_NS;
