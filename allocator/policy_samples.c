@@ -14,6 +14,7 @@
 #include "allocator/heat_count.h"
 #include "allocator/heat_file.h"
 #include "allocator/heat_rate.h"
+#include "allocator/look_pace.h"
 #include "allocator/migrate.h"
 #include "allocator/move.h"
 #include "allocator/pace.h"
@@ -25,10 +26,8 @@
 #include <string.h>
 
 #define TICK_NS	 UINT64_C(10000000)
-#define SHARE	 200 // in a program: to find what should move takes at most one in so many parts of the time
-#define READ_NS	 UINT64_C(20000000) // there, samples are read so often
+#define READ_NS	 UINT64_C(20000000) // in a program, samples are read so often
 #define JIFFY_NS UINT64_C(4000000)
-#define CHANGE_NS UINT64_C(300000000) // from a change to a look, with samples of what is hot now
 #define REST_NS	 UINT64_C(20000000)   // to look again whether there are samples, and at last,
 #define LONG_NS	 UINT64_C(1000000000) // while there are none
 #define LATELY	 10 // ticks; in a program, where looks are rare,
@@ -320,7 +319,7 @@ static bool comes_home(size_t g)
 
 static uint64_t tick(uint64_t now)
 {
-	static uint64_t last, rest = REST_NS, due;
+	static uint64_t last, rest = REST_NS;
 	uint64_t samples;
 	bool rare;
 
@@ -349,9 +348,9 @@ static uint64_t tick(uint64_t now)
 	rest = REST_NS;
 	if (!tm.guest && changed()) {
 		tm_heat_spread(tm_track()->spread(1));
-		due = now + CHANGE_NS; // no sooner either: what is left of old counts tells nothing, and the next look may be long after that
+		tm_look_soon(now);
 	}
-	if (now < due)
+	if (!tm.guest && !tm_look_due(now))
 		return READ_NS;
 	look_ns = 0;
 	rare = calm(tm.count.total[1] && tm.quota ? place() : 0);
@@ -359,7 +358,7 @@ static uint64_t tick(uint64_t now)
 	tm_heat_age();
 	if (tm.guest)
 		return TICK_NS;
-	due = now + look_ns * SHARE;
+	tm_look_done(now, look_ns);
 	return READ_NS;
 }
 

@@ -13,6 +13,7 @@ UNIT_OBJECTS_test_buffer  := $(patsubst %,$(BUILD)/obj/sim/%.o,buffer near)
 UNIT_OBJECTS_test_guest_args := $(BUILD)/obj/allocator/guest_args.o
 UNIT_OBJECTS_test_heat_rate := $(BUILD)/obj/allocator/heat_rate.o
 UNIT_OBJECTS_test_heat_count := $(patsubst %,$(BUILD)/obj/allocator/%.o,class_heat heat_count heat_rate)
+UNIT_OBJECTS_test_look_pace := $(BUILD)/obj/allocator/look_pace.o
 UNIT_OBJECTS_test_mmap_reservation := $(patsubst %,$(BUILD)/obj/allocator/%.o,mmap_reservation far)
 UNIT_OBJECTS_test_far     := $(patsubst %,$(BUILD)/obj/allocator/%.o,far granule mirror options os tier_find tier_numa tier_pmem)
 UNIT_LIBS_test_far         = -lpmem2
