@@ -24,6 +24,7 @@
 #define APART	   0.02
 #define KEPT	   0.25f
 #define KEPT_LOOK  0.1f
+#define KEPT_MOST  0.05f // there, samples of a granule on average: more would outweigh what is counted until the look
 
 // What is known of all granules, or groups, together.
 struct heats {
@@ -320,7 +321,7 @@ bool tm_heat_changed(void)
 	uint32_t windows = tm.guest ? 1 : seen / WINDOW;
 	seen = seen_pmem = 0;
 	if (changed) {
-		keep(tm.guest ? KEPT : KEPT_LOOK);
+		keep(tm.guest ? KEPT : fminf(KEPT_LOOK, KEPT_MOST / fmaxf(tm_heat_mean(), KEPT_MOST)));
 		usual = share;
 	} else {
 		usual = usual < 0 ? share : usual;
