@@ -61,7 +61,7 @@ void tm_child_decommit(uintptr_t addr, size_t size)
 		struct tm_granule *t = &tm.table[g];
 		t->live = (uint16_t)(t->live - tm_pages_in(g, addr, end));
 		if (!t->live)
-			*t = (struct tm_granule){.frame = TM_NO_FRAME, .flags = t->flags & TM_PINNED};
+			*t = (struct tm_granule){.frame = TM_NO_FRAME, .flags = (t->flags & TM_PINNED) | TM_STALE};
 	}
 }
 
@@ -71,12 +71,13 @@ void tm_child_mmap(size_t size)
 	tm_child_adopt();
 }
 
-// What was in use at the fork, or has come into use since, is nobody's business any more; the rest is free.
+// What was in use at the fork, or has come into use since, is nobody's business any more; the rest is free, and stale where it was: jemalloc
+// takes what it gave back before the fork for zero, and the next frame there may be any.
 static void inherit(size_t first, size_t end)
 {
 	for (size_t g = first; g < end; g++) {
 		struct tm_granule *t = &tm.table[g];
-		unsigned flags = t->flags & TM_PINNED;
+		unsigned flags = t->flags & (TM_PINNED | TM_STALE);
 		if (t->state == TM_EMPTY && t->flags == flags)
 			continue; // its page of the table stays shared with the parent
 		t->frame = TM_NO_FRAME;

@@ -70,6 +70,14 @@ def test_a_small_child_is_not():
     assert parent.returncode == 0
 
 
+def test_what_the_parent_gave_back_is_zero_in_the_child(programs, tmp_path):
+    """On a file, whose frames keep what they held (a memfd's are punched out)."""
+    pool = tmp_path / "pool"
+    pool.write_bytes(b"\xa5" * (96 * MB))
+    done = run(["--dram", "1M", "--pmem", pool, "--granule", "4K"], [programs / "zeros"])
+    assert done.returncode == 0 and done.stdout == "zeros\n", done
+
+
 def test_parent_killed_child_lives_on(tmp_path):
     """What the parent had is free again but for what the child shares, while the child goes on."""
     pool = tmp_path / "pool"
