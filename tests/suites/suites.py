@@ -26,6 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = Path(os.environ.get("TIERMEM_PRELOAD", ROOT / "build/lib/libtiermem-preload.so"))
 PYTHON = "/usr/bin/python3"
+JOBS = os.cpu_count() * 5 // 2  # tests beside each other: they wait most of the time (with one for each CPU, CPython's used 41 % of two)
 AGAIN = {"cpython", "mtr"}  # suites whose failures are run again,
 AGAIN_MOST = 10  # if they are not more, and
 AGAIN_TIMES = 2  # so often
@@ -106,7 +107,7 @@ def cpython(suite, launch, where, short, left, only=None):
         chosen = sorted({part for name in only for part in name.split(".") if part in chosen}) or chosen
     report = where / "report.xml"
     ignore = [word for line in suite["ignore"].split("\n") if line.split() for word in ("-i", line.split()[0])]
-    call([PYTHON, "-m", "test", "-j", os.cpu_count(), "--timeout", suite["module"], "--junit-xml", report, *ignore, *chosen], left(), where, launch.env,
+    call([PYTHON, "-m", "test", "-j", JOBS, "--timeout", suite["module"], "--junit-xml", report, *ignore, *chosen], left(), where, launch.env,
          where / "log")
     results = {}
     if not report.exists():  # it took too long, or fell over; the log says which
@@ -203,7 +204,7 @@ def mtr(suite, launch, where, short, left, only=None):
     """MariaDB's own tests, by their names in the log: {test: passed}. The client, the servers and mtr itself are managed."""
     folder = Path("/usr/share/mysql/mysql-test")
     chosen = sorted({name.split()[0] for name in only}) if only else ["--suite=main", f"--do-test={suite['short' if short else 'tests']}"]
-    call(["perl", folder / "mysql-test-run.pl", "--force", "--max-test-fail=0", f"--parallel={os.cpu_count()}", "--retry=0",
+    call(["perl", folder / "mysql-test-run.pl", "--force", "--max-test-fail=0", f"--parallel={JOBS}", "--retry=0",
           f"--vardir={where}/var", "--mysqld=--user=root", f"--testcase-timeout={suite['minutes']}", "--nocheck-testcases", *chosen],
          left(), folder, launch.env, where / "log")
     found = re.findall(r"^(main\.\S+(?: '[^']*')?)\s+(?:w\d+ )?\[ (pass|fail) ", (where / "log").read_text(errors="replace"), re.M)
