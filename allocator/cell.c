@@ -23,6 +23,7 @@ enum { HAS_32, HAS_16, FREE, AWAY, LISTS };
 
 struct page {
 	uint64_t free[3];	   // slots, by cell
+	uint64_t empty;		   // cells whose second 16 bytes are free when their 32 bytes are
 	uint32_t next[2], prev[2]; // in HAS_32 and HAS_16, index + 1; next[0]: in FREE and AWAY
 };
 
@@ -37,6 +38,8 @@ static __thread struct {
 	char *cell; // the last one begun
 	unsigned left, tries;
 	char *next, *end; // cells of its page
+	uint64_t empty;	  // as in the page, which learns of them when it is full
+	bool begin;	  // see tm_cell_begin_next()
 } my;
 
 bool tm_cell_init(void)
@@ -128,28 +131,6 @@ static bool more_pages(void)
 	return true;
 }
 
-// A page of the thread's own.
-static bool new_page(void)
-{
-	uint32_t i = 0;
-
-	pthread_mutex_lock(&lock);
-	bool ok = more_pages();
-	if (ok) {
-		i = pop(FREE);
-		memset(pages[i].free, 0, sizeof(pages[i].free));
-		held++;
-		used += TM_PAGE;
-		tm_pages[(address(i) - tm_pages_base) / TM_PAGE] = TM_CODE_CELL;
-	}
-	pthread_mutex_unlock(&lock);
-	if (ok) {
-		my.next = (char *)address(i);
-		my.end = my.next + TM_PAGE;
-	}
-	return ok;
-}
-
 static char *slot(unsigned bit)
 {
 	my.left &= ~bit;
@@ -163,10 +144,15 @@ static void mark(void *p)
 	struct page *s = &pages[i];
 	int list = tm_cell_code(p) == 4 ? HAS_32 : HAS_16;
 	unsigned kind = list == HAS_32 ? 0 : (uintptr_t)p & 16 ? 2 : 1;
+	uint64_t cell = UINT64_C(1) << ((uintptr_t)p & (TM_PAGE - 1)) / CELL;
 
+	if (kind == 0 && s->empty & cell) {
+		s->empty &= ~cell;
+		mark((char *)p + 48);
+	}
 	if (!has(s, list))
 		link_first(list, i);
-	s->free[kind] |= UINT64_C(1) << ((uintptr_t)p & (TM_PAGE - 1)) / CELL;
+	s->free[kind] |= cell;
 	used -= list == HAS_32 ? 32 : 16;
 	if ((s->free[0] & s->free[1] & s->free[2]) != UINT64_MAX)
 		return;
@@ -175,6 +161,43 @@ static void mark(void *p)
 	held--;
 	bool away = n_free >= KEEP && tm_decommit(address(i), TM_PAGE);
 	push(away ? AWAY : FREE, i);
+}
+
+// Tells the thread's page which places were left empty. Lock held.
+static void tell_empty(void)
+{
+	for (; my.empty; my.empty &= my.empty - 1) {
+		struct page *s = &pages[index_of(my.end - 1)];
+		uint64_t cell = my.empty & -my.empty;
+		if (s->free[0] & cell)
+			mark(my.end - TM_PAGE + (size_t)__builtin_ctzll(cell) * CELL + 48);
+		else
+			s->empty |= cell;
+	}
+}
+
+// A page of the thread's own.
+static bool new_page(void)
+{
+	uint32_t i = 0;
+
+	pthread_mutex_lock(&lock);
+	tell_empty();
+	bool ok = more_pages();
+	if (ok) {
+		i = pop(FREE);
+		memset(pages[i].free, 0, sizeof(pages[i].free));
+		pages[i].empty = 0;
+		held++;
+		used += TM_PAGE;
+		tm_pages[(address(i) - tm_pages_base) / TM_PAGE] = TM_CODE_CELL;
+	}
+	pthread_mutex_unlock(&lock);
+	if (ok) {
+		my.next = (char *)address(i);
+		my.end = my.next + TM_PAGE;
+	}
+	return ok;
 }
 
 void tm_cell_give(void **p, unsigned n)
@@ -241,8 +264,25 @@ static void *again(unsigned code)
 	return p[0];
 }
 
+// The thread's next object of 16 bytes begins a cell: the place that is left of this one, beside its first two, stays empty.
+static void leave_empty(void)
+{
+	my.begin = false;
+	if (my.left != SLOT_16_SECOND)
+		return;
+	my.left = 0;
+	my.empty |= UINT64_C(1) << ((uintptr_t)my.cell & (TM_PAGE - 1)) / CELL;
+}
+
+void tm_cell_begin_next(void)
+{
+	my.begin = true;
+}
+
 void *tm_cell_take(unsigned code)
 {
+	if (my.begin && code == 2)
+		leave_empty();
 	unsigned fits = code == 4 ? my.left & SLOT_32 : my.left & (SLOT_16 | SLOT_16_SECOND);
 	void *p;
 
@@ -269,6 +309,7 @@ void *tm_cell_take(unsigned code)
 void tm_cell_close(void)
 {
 	pthread_mutex_lock(&lock);
+	tell_empty();
 	leave_cell();
 	for (; my.next != my.end; my.next += CELL) {
 		my.cell = my.next;

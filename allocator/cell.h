@@ -4,6 +4,9 @@
 //
 // A thread fills one cell after another: an object of 16 bytes begins the next cell when the last one is full, one of 32 takes what its cell has. Where
 // that does not happen, because the program asks for one size only, 15 of 16 requests go to jemalloc, and so hardly anything is left unused.
+//
+// A program's third object may lie with its value instead (slab.h). Then the next key would fill up the cell, and its entry lie apart from it: so the
+// place stays empty, and free with the cell's 32 bytes.
 #ifndef TIERMEM_CELL_H
 #define TIERMEM_CELL_H
 
@@ -15,6 +18,8 @@
 bool tm_cell_init(void);
 // An object of 16 (code 2, page_code.h) or 32 bytes (code 4); NULL: none just now, jemalloc has to do.
 void *tm_cell_take(unsigned code);
+// What would have taken 16 bytes of the cell is somewhere else: the thread's next object of 16 begins a cell rather than fill one up.
+void tm_cell_begin_next(void);
 // n objects that are in cells.
 void tm_cell_give(void **p, unsigned n);
 // One; false: another thread is at it just now, and n at once will be cheaper.

@@ -20,6 +20,33 @@ void *tm_front_refill(unsigned code)
 	return tm_front_pop(code);
 }
 
+void *tm_front_companion(void)
+{
+	char *value = tm_front.value, *p = tm_front.companion;
+	unsigned code = tm_page_code(value);
+
+	tm_front.value = NULL;
+	if (p && p + TM_COMPANION == value)
+		tm_front.companion = NULL;
+	else
+		p = code >= TM_CODE_PAIRS && code < TM_CODES ? tm_slab_take_companion(tm_code_slab(code), value) : NULL;
+	if (p)
+		tm_cell_begin_next();
+	return p;
+}
+
+// One is kept, for the value in front of which it is will likely be given next: it was freed just before.
+static void keep_companion(char *p)
+{
+	char *old = tm_front.companion;
+
+	tm_front.companion = tm_front.limit ? p : NULL;
+	if (!tm_front.limit)
+		old = p;
+	if (old)
+		tm_slab_give_companion(tm_code_slab(tm_page_code(old)), old);
+}
+
 static void give_small(void *p, unsigned code)
 {
 	if (tm_page_code(p) == TM_CODE_CELL)
@@ -49,6 +76,10 @@ void tm_front_spill(void *p, unsigned code)
 {
 	unsigned n = tm_front.n[code], half = n / 2;
 
+	if (code == TM_CODE_COMPANION) {
+		keep_companion(p);
+		return;
+	}
 	if (code <= TM_CODE_SMALL) {
 		if (tm_page_code(p) != TM_CODE_CELL)
 			je_sdallocx(p, tm_code_size[code], 0);
@@ -69,6 +100,7 @@ void tm_front_spill(void *p, unsigned code)
 void tm_front_open(void)
 {
 	tm_front.limit = TM_FRONT_DEPTH;
+	tm_front.n[TM_CODE_COMPANION] = TM_FRONT_DEPTH;
 }
 
 void tm_front_close(void)
@@ -76,6 +108,8 @@ void tm_front_close(void)
 	void *p;
 
 	tm_front.limit = 0;
+	if (tm_front.companion)
+		keep_companion(tm_front.companion);
 	for (unsigned code = 1; code <= TM_CODE_SMALL; code++) {
 		while ((p = tm_front_pop(code)))
 			give_small(p, code);

@@ -14,8 +14,10 @@
 
 // By page code (page_code.h).
 struct tm_front {
+	char *value;	 // the last that malloc gave, of those of slabs
+	char *companion; // the last that was freed
 	uint8_t limit; // 0: the thread has not started or has ended, and keeps nothing; else TM_FRONT_DEPTH
-	uint8_t n[TM_CODES];
+	uint8_t n[TM_CODES + 1]; // of companions none is kept: always full
 	void *slot[TM_CODES][TM_FRONT_DEPTH];
 };
 
@@ -27,6 +29,8 @@ void tm_front_close(void);
 
 // Nothing is kept of a class of slabs: several objects at once. One of them; NULL: there is no memory.
 void *tm_front_refill(unsigned code);
+// 16 bytes in front of the value that malloc gave last, once (slab.h); NULL: there are none.
+void *tm_front_companion(void);
 // No more can be kept of the class: p and some others go back to where they came from.
 void tm_front_spill(void *p, unsigned code);
 

@@ -15,9 +15,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Codes: TM_CODE_NONE: ask jemalloc. 1..TM_CODE_SMALL: a class of code * 8 bytes. From TM_CODE_SLAB on: slabs of TM_SLAB_FEWEST objects, of one more, ...
-// TM_CODE_CELL: cells, whose objects' codes are told by their addresses (tm_object_code()).
-enum { TM_CODE_NONE = 0, TM_CODE_SMALL = 64, TM_CODE_SLAB = 65, TM_CODES = TM_CODE_SLAB + TM_SLAB_MOST - TM_SLAB_FEWEST + 1, TM_CODE_CELL = TM_CODES };
+// Codes: TM_CODE_NONE: ask jemalloc. 1..TM_CODE_SMALL: a class of code * 8 bytes. From TM_CODE_SLAB on: kinds of slabs, TM_SLAB_FEWEST, one more, ...;
+// from TM_CODE_PAIRS on those of pairs. TM_CODE_CELL: cells. In these and in pairs the objects' codes are told by their addresses
+// (tm_object_code()); TM_CODE_COMPANION is of an object, not of a page.
+enum {
+	TM_CODE_NONE = 0,
+	TM_CODE_SMALL = 64,
+	TM_CODE_SLAB = 65,
+	TM_CODE_PAIRS = TM_CODE_SLAB + TM_SLAB_PAIRS - TM_SLAB_FEWEST,
+	TM_CODES = TM_CODE_SLAB + TM_SLAB_KINDS - TM_SLAB_FEWEST,
+	TM_CODE_COMPANION = TM_CODES,
+	TM_CODE_CELL,
+};
 
 #define TM_CODE_SMALL_BYTES 512 // the largest class of the small ones
 
@@ -30,7 +39,7 @@ extern size_t tm_pages_span;	    // bytes; 0 before tm_pages_init()
 // of a code's objects.
 extern uint8_t tm_small_code[TM_CODE_SMALL + 1];
 extern uint8_t tm_slab_codes[TM_SLAB_MAX / 16 + 1];
-extern uint16_t tm_code_size[TM_CODES];
+extern uint16_t tm_code_size[TM_CODE_COMPANION + 1];
 #pragma GCC visibility pop
 
 // Codes for the heap at base; without memory for them all pages stay TM_CODE_NONE.
@@ -38,9 +47,9 @@ void tm_pages_init(uintptr_t base, size_t bytes);
 // Slabs serve requests of [from, to) from now on.
 void tm_pages_slabs(size_t from, size_t to);
 
-static inline unsigned tm_slab_code(unsigned objects)
+static inline unsigned tm_slab_code(unsigned kind)
 {
-	return TM_CODE_SLAB + objects - TM_SLAB_FEWEST;
+	return TM_CODE_SLAB + kind - TM_SLAB_FEWEST;
 }
 
 static inline unsigned tm_code_slab(unsigned code)
@@ -61,12 +70,16 @@ static inline unsigned tm_page_code(const void *p)
 	return __builtin_expect(offset < tm_pages_span, 1) ? tm_pages[offset / TM_PAGE] : TM_CODE_NONE;
 }
 
-// The code of the object at p: the page's, or by where it lies in its cell.
+// The code of the object at p: the page's, or by where it lies in its cell or pair.
 static inline unsigned tm_object_code(const void *p)
 {
 	unsigned code = tm_page_code(p);
 
-	return __builtin_expect(code == TM_CODE_CELL, 0) ? tm_cell_code(p) : code;
+	if (__builtin_expect(code < TM_CODE_PAIRS, 1))
+		return code;
+	if (code == TM_CODE_CELL)
+		return tm_cell_code(p);
+	return (uintptr_t)p & TM_COMPANION ? code : TM_CODE_COMPANION;
 }
 
 static inline void tm_page_set(const void *p, unsigned code)

@@ -1,5 +1,5 @@
 // For tests (TIERMEM_TEST_MIGRATE=random): moves random granules of all zones as fast as it can, and detaches some. While the program does
-// nothing it rests in between, or a test with many processes would be all migration.
+// nothing it rests in between, for ten times as long as it worked, or a test with many processes would be all migration.
 #include "allocator/policy_random.h"
 #include "allocator/core.h"
 #include "allocator/migrate.h"
@@ -39,6 +39,7 @@ static bool idle(uint64_t now)
 static uint64_t tick(uint64_t now)
 {
 	struct tm_hint_result result;
+	uint64_t before = tm_os_thread_cpu_ns();
 
 	if (!tm_migrates())
 		return TM_FOREVER;
@@ -59,7 +60,9 @@ static uint64_t tick(uint64_t now)
 	while (tm_hint_next(&result))
 		continue;
 	tm_hint_expire(1000000);
-	return idle(now) ? REST_NS : tm.count.total[0] + tm.count.total[1] ? 0 : 1000000;
+	if (idle(now))
+		return REST_NS + 10 * (tm_os_thread_cpu_ns() - before);
+	return tm.count.total[0] + tm.count.total[1] ? 0 : 1000000;
 }
 
 const struct tm_policy tm_policy_random = {

@@ -81,6 +81,7 @@ static __attribute__((noinline)) void *special_malloc(size_t size, int flags)
 	void *p = NULL;
 	if (code != TM_CODE_NONE && !(p = tm_front_pop(code)))
 		p = tm_front_refill(code);
+	tm_front.value = p;
 	if (p)
 		return flags & MALLOCX_ZERO ? memset(p, 0, size) : p;
 	p = je_mallocx(size, arena | flags);
@@ -98,6 +99,8 @@ void *malloc(size_t size)
 
 	if (__builtin_expect(size < tm_small_below, 1)) {
 		unsigned code = tm_small_code[(size + 7) / 8];
+		if (code == 2 && tm_front.value && (p = tm_front_companion()))
+			return p;
 		p = tm_front_pop(code);
 		if (p)
 			return p;
@@ -110,7 +113,10 @@ void *malloc(size_t size)
 	if (!special_size(size))
 		return plain_malloc(size, 0);
 	p = tm_front_pop(tm_request_code(size)); // nothing is kept of TM_CODE_NONE
-	return p ? p : special_malloc(size, 0);
+	if (!p)
+		return special_malloc(size, 0);
+	tm_front.value = p;
+	return p;
 }
 
 void *calloc(size_t n, size_t size)
@@ -142,8 +148,9 @@ void *realloc(void *p, size_t size)
 		free(p);
 		return NULL;
 	}
-	bool cell = tm_page_code(p) == TM_CODE_CELL;
-	if (cell && size <= TM_CODE_SMALL_BYTES && tm_small_code[(size + 7) / 8] == tm_cell_code(p))
+	unsigned code = tm_object_code(p);
+	bool cell = tm_page_code(p) == TM_CODE_CELL || code == TM_CODE_COMPANION;
+	if (cell && size <= TM_CODE_SMALL_BYTES && tm_small_code[(size + 7) / 8] == tm_code_size[code] / 8)
 		return p;
 	bool from = special_address(p), to = special_size(size) && still_special(size);
 	if (!from && !to && !cell) {
@@ -152,12 +159,12 @@ void *realloc(void *p, size_t size)
 			q = je_realloc(p, size);
 		return plain(q, size);
 	}
-	unsigned code = tm_page_code(p), wanted = to ? tm_request_code(size) : TM_CODE_NONE;
+	unsigned wanted = to ? tm_request_code(size) : TM_CODE_NONE;
 	if (code != TM_CODE_NONE && code == wanted)
 		return p;
 	size_t old = malloc_usable_size(p);
 	// Classes of slabs are close to each other: what grows or shrinks step by step does not move at each of them.
-	if (code >= TM_CODE_SLAB && code != TM_CODE_CELL && size <= old && size >= old - old / STEP)
+	if (code >= TM_CODE_SLAB && code < TM_CODES && size <= old && size >= old - old / STEP)
 		return p;
 	size_t most = wanted != TM_CODE_NONE && size > old && old + old / STEP < TM_SLAB_MAX - 16 ? old + old / STEP : size;
 	if (from && to && code == TM_CODE_NONE && wanted == TM_CODE_NONE && (old >= buffer_min) == (size >= buffer_min)) {

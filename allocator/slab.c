@@ -12,8 +12,10 @@
 
 struct slab {
 	uint64_t free;	     // objects, by bit
+	uint64_t companions; // in use, by bit
 	uint32_t next, prev; // in its class's list, or free places: index + 1
 	uint8_t committed;   // pages, from the first on
+	uint8_t kind;	     // 0: a free place. Changes with the lock of the class that it is.
 };
 
 static struct slab *slabs; // of the zone
@@ -21,8 +23,8 @@ static uintptr_t base;
 static struct class {
 	pthread_mutex_t lock;
 	uint32_t first; // index + 1
-	size_t used;	// objects
-} classes[TM_SLAB_MOST + 1];
+	size_t used, companions;
+} classes[TM_SLAB_KINDS];
 
 static struct {
 	pthread_mutex_t lock;
@@ -46,9 +48,22 @@ static uintptr_t address(uint32_t i)
 	return base + (uintptr_t)i * TM_SLAB_BYTES;
 }
 
+static uint32_t index_of(const void *p)
+{
+	return (uint32_t)(((uintptr_t)p - base) / TM_SLAB_BYTES);
+}
+
+// The bit of the object at p, or of its companion.
+static uint64_t bit_of(uint32_t i, const void *p, size_t step)
+{
+	return UINT64_C(1) << ((uintptr_t)p - address(i)) / step;
+}
+
 static uint64_t all(unsigned k)
 {
-	return k == 64 ? UINT64_MAX : (UINT64_C(1) << k) - 1;
+	unsigned n = tm_slab_objects(k);
+
+	return n == 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
 }
 
 static void link_first(struct class *c, uint32_t i)
@@ -108,6 +123,7 @@ static void give_place(uint32_t i)
 {
 	struct slab *s = &slabs[i];
 
+	s->kind = 0; // the class is locked
 	if (s->committed && tm_decommit(address(i), s->committed * TM_PAGE)) {
 		count_pages(-s->committed);
 		s->committed = 0;
@@ -125,6 +141,8 @@ static bool new_slab(struct class *c, unsigned k)
 	if (!take_place(&i))
 		return false;
 	slabs[i].free = all(k);
+	slabs[i].companions = 0;
+	slabs[i].kind = (uint8_t)k;
 	memset(&tm_pages[(address(i) - tm_pages_base) / TM_PAGE], (int)tm_slab_code(k), TM_SLAB_BYTES / TM_PAGE);
 	link_first(c, i);
 	return true;
@@ -150,16 +168,16 @@ static bool commit(uint32_t i, size_t bytes)
 unsigned tm_slab_take(unsigned k, void **objects, unsigned n)
 {
 	struct class *c = &classes[k];
-	size_t size = tm_slab_size(k);
+	size_t step = tm_slab_step(k), in_front = step - tm_slab_size(k);
 	unsigned got = 0;
 
 	pthread_mutex_lock(&c->lock);
 	while (got < n && (c->first || new_slab(c, k))) {
 		uint32_t i = c->first - 1;
 		unsigned j = (unsigned)__builtin_ctzll(slabs[i].free);
-		if (!commit(i, (j + 1) * size))
+		if (!commit(i, (j + 1) * step))
 			break;
-		objects[got++] = (void *)(address(i) + j * size);
+		objects[got++] = (void *)(address(i) + j * step + in_front);
 		slabs[i].free &= slabs[i].free - 1;
 		if (!slabs[i].free)
 			unlink_slab(c, i);
@@ -174,38 +192,79 @@ unsigned tm_slab_take(unsigned k, void **objects, unsigned n)
 	return got;
 }
 
+// Something of a slab has been freed: if that was the last, and it is not the class's last slab with room, it goes back.
+static void give_slab(struct class *c, unsigned k, uint32_t i)
+{
+	struct slab *s = &slabs[i];
+
+	if (s->free == all(k) && !s->companions && (s->next || s->prev)) {
+		unlink_slab(c, i);
+		give_place(i);
+	}
+}
+
 void tm_slab_give(unsigned k, void *const *objects, unsigned n)
 {
 	struct class *c = &classes[k];
-	size_t size = tm_slab_size(k);
+	size_t step = tm_slab_step(k);
 
 	pthread_mutex_lock(&c->lock);
 	for (unsigned o = 0; o < n; o++) {
-		uint32_t i = (uint32_t)(((uintptr_t)objects[o] - base) / TM_SLAB_BYTES);
-		struct slab *s = &slabs[i];
-		if (!s->free)
+		uint32_t i = index_of(objects[o]);
+		if (!slabs[i].free)
 			link_first(c, i);
-		s->free |= UINT64_C(1) << ((uintptr_t)objects[o] - address(i)) / size;
-		if (s->free == all(k) && (s->next || s->prev)) {
-			unlink_slab(c, i);
-			give_place(i);
-		}
+		slabs[i].free |= bit_of(i, objects[o], step);
+		give_slab(c, k, i);
 	}
 	c->used -= n;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void *tm_slab_take_companion(unsigned k, const void *object)
+{
+	struct class *c = &classes[k];
+	uint32_t i = index_of(object);
+	struct slab *s = &slabs[i];
+	size_t step = tm_slab_step(k);
+	uint64_t bit = bit_of(i, object, step);
+	bool ok = !pthread_mutex_trylock(&c->lock);
+
+	if (!ok)
+		return NULL;
+	// Another thread may have freed the object: its place may be of another kind by now.
+	ok = s->kind == k && !((s->free | s->companions) & bit);
+	if (ok) {
+		s->companions |= bit;
+		c->companions++;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return ok ? (void *)(address(i) + (size_t)__builtin_ctzll(bit) * step) : NULL;
+}
+
+void tm_slab_give_companion(unsigned k, void *p)
+{
+	struct class *c = &classes[k];
+	uint32_t i = index_of(p);
+
+	pthread_mutex_lock(&c->lock);
+	slabs[i].companions &= ~bit_of(i, p, tm_slab_step(k));
+	c->companions--;
+	give_slab(c, k, i);
 	pthread_mutex_unlock(&c->lock);
 }
 
 void tm_slab_bytes(size_t *used, size_t *held)
 {
 	*used = 0;
-	for (unsigned k = TM_SLAB_FEWEST; k <= TM_SLAB_MOST; k++)
-		*used += __atomic_load_n(&classes[k].used, __ATOMIC_RELAXED) * tm_slab_size(k);
+	for (unsigned k = TM_SLAB_FEWEST; k < TM_SLAB_KINDS; k++)
+		*used += __atomic_load_n(&classes[k].used, __ATOMIC_RELAXED) * tm_slab_size(k) +
+			 __atomic_load_n(&classes[k].companions, __ATOMIC_RELAXED) * TM_COMPANION;
 	*held = __atomic_load_n(&places.pages, __ATOMIC_RELAXED) * TM_PAGE;
 }
 
 void tm_slab_lock_all(void)
 {
-	for (unsigned k = 0; k <= TM_SLAB_MOST; k++)
+	for (unsigned k = 0; k < TM_SLAB_KINDS; k++)
 		pthread_mutex_lock(&classes[k].lock);
 	pthread_mutex_lock(&places.lock);
 }
@@ -213,7 +272,7 @@ void tm_slab_lock_all(void)
 void tm_slab_unlock_all(void)
 {
 	pthread_mutex_unlock(&places.lock);
-	for (unsigned k = 0; k <= TM_SLAB_MOST; k++)
+	for (unsigned k = 0; k < TM_SLAB_KINDS; k++)
 		pthread_mutex_unlock(&classes[k].lock);
 }
 
@@ -221,7 +280,7 @@ void tm_slab_locks_reset(void)
 {
 	pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
 
-	for (unsigned k = 0; k <= TM_SLAB_MOST; k++)
+	for (unsigned k = 0; k < TM_SLAB_KINDS; k++)
 		classes[k].lock = fresh;
 	places.lock = fresh;
 }

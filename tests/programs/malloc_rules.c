@@ -59,6 +59,64 @@ static void pages_change_class(size_t (*sized)(const void *, int))
 	}
 }
 
+// A value and then 16 bytes, as programs do that keep a structure for each value: they may lie together, and neither is the other's affair.
+static void values_with_structures(void)
+{
+	enum { N = 600 };
+	static struct {
+		unsigned char *value, *small;
+		size_t size, small_size;
+	} all[N];
+	uint64_t r = 88172645463325252u;
+
+	for (size_t round = 0; round < 60000; round++) {
+		r ^= r << 13;
+		r ^= r >> 7;
+		r ^= r << 17;
+		size_t i = r % N, size = 480 + (r >> 16) % (r >> 60 ? 600 : 2000);
+		unsigned char mark = (unsigned char)(i * 2), now = (unsigned char)(mark + 1);
+		rule(is_all(all[i].value, mark, all[i].size), "a value stays", all[i].size);
+		rule(is_all(all[i].small, now, all[i].small_size), "a small structure stays", all[i].size);
+		switch ((r >> 32) % 8) {
+		case 0: // the small one goes, and another comes that is not beside it
+			free(all[i].small);
+			all[i].small = malloc(all[i].small_size = 16);
+			break;
+		case 1:
+			size = 1 + (r >> 40) % 40;
+			all[i].small = realloc(all[i].small, size);
+			rule(is_all(all[i].small, now, size < all[i].small_size ? size : all[i].small_size), "realloc keeps a structure", size);
+			all[i].small_size = size;
+			break;
+		case 2: // the value moves away
+			all[i].value = realloc(all[i].value, size);
+			rule(is_all(all[i].value, mark, size < all[i].size ? size : all[i].size), "realloc keeps a value", size);
+			all[i].size = size;
+			break;
+		case 3:
+			free(all[i].value);
+			all[i].value = malloc(all[i].size = size);
+			break;
+		default:
+			if (r >> 63)
+				free(all[i].small);
+			free(all[i].value);
+			if (!(r >> 63))
+				free(all[i].small);
+			all[i].value = malloc(all[i].size = size);
+			all[i].small = malloc(all[i].small_size = 16);
+		}
+		rule(malloc_usable_size(all[i].small) >= all[i].small_size && malloc_usable_size(all[i].value) >= all[i].size,
+		     "malloc_usable_size covers both", all[i].size);
+		memset(all[i].value, mark, malloc_usable_size(all[i].value));
+		memset(all[i].small, now, malloc_usable_size(all[i].small));
+	}
+	for (size_t i = 0; i < N; i++) {
+		free(all[i].value);
+		free(all[i].small);
+	}
+}
+
 int main(void)
 {
 	static const size_t sizes[] = {0,    1,	   16,	 100,	511,   512,    513,    4096,
@@ -114,6 +172,7 @@ int main(void)
 	errno = 0;
 	rule(!malloc(SIZE_MAX - 4096) && errno == ENOMEM, "malloc of nearly everything fails", SIZE_MAX);
 	pages_change_class((size_t(*)(const void *, int))dlsym(RTLD_DEFAULT, "sallocx"));
+	values_with_structures();
 	free(NULL);
 	puts("ok");
 	return 0;

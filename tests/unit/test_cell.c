@@ -101,6 +101,38 @@ static void what_is_asked_for_together_lies_together(void **state)
 	end();
 }
 
+/* Keys and entries whose objects lie with their values: each pair has its line, and when all have gone nothing stays. */
+static void what_lies_elsewhere_leaves_its_place_empty(void **state)
+{
+	enum { N = 5000 };
+	static void *key[N], *entry[N];
+	size_t used, held, before, held_before;
+
+	end();
+	tm_cell_bytes(&before, &held_before);
+	for (int i = 0; i < N; i++) {
+		tm_cell_begin_next();
+		key[i] = take(2);
+		entry[i] = take(4);
+		if (i < N / 10) /* they may get what others have left */
+			continue;
+		assert_true(key[i] && entry[i] && line(key[i]) == line(entry[i]));
+		assert_true(line(key[i]) != line(key[i - 1]));
+	}
+	for (int i = N - 1; i >= 0; i--) { /* the page that the thread is at first */
+		if (key[i] && i % 2)
+			tm_cell_give(&key[i], 1);
+		if (entry[i])
+			tm_cell_give(&entry[i], 1);
+		if (key[i] && i % 2 == 0)
+			tm_cell_give(&key[i], 1);
+	}
+	end();
+	tm_cell_bytes(&used, &held);
+	assert_int_equal(used, before);
+	assert_int_equal(held, held_before);
+}
+
 static void who_wants_one_size_only_wastes_little(void **state)
 {
 	size_t used, held, before, held_before;
@@ -194,6 +226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_asked_for_together_lies_together),
+		cmocka_unit_test(what_lies_elsewhere_leaves_its_place_empty),
 		cmocka_unit_test(who_wants_one_size_only_wastes_little),
 		cmocka_unit_test(random_use),
 		cmocka_unit_test(threads_that_end_leave_nothing),

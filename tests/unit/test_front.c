@@ -40,12 +40,22 @@ static void the_last_in_is_the_first_out(void **state)
 	assert_null(tm_front_pop(2));
 }
 
+static void companions_are_not_kept(void **state)
+{
+	int object;
+
+	tm_front.limit = TM_FRONT_DEPTH;
+	tm_front.n[TM_CODE_COMPANION] = TM_FRONT_DEPTH; /* as tm_front_open() does */
+	assert_false(tm_front_push(&object, TM_CODE_COMPANION));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unknown_addresses_have_no_class),
 		cmocka_unit_test(a_thread_that_has_not_started_keeps_nothing),
 		cmocka_unit_test(the_last_in_is_the_first_out),
+		cmocka_unit_test(companions_are_not_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

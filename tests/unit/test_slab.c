@@ -78,22 +78,25 @@ static int prepare(void **state)
 static void sizes_fit_and_waste_little(void **state)
 {
 	for (size_t size = 497; size <= TM_SLAB_MAX; size++) {
-		unsigned k = tm_slab_number(size);
+		unsigned k = tm_slab_kind(size), most = (unsigned)(TM_SLAB_BYTES / ((size + 15) & ~(size_t)15));
 		size_t got = tm_slab_size(k);
 
-		assert_in_range(k, TM_SLAB_FEWEST, TM_SLAB_MOST);
-		assert_true(got >= size && k * got <= TM_SLAB_BYTES);
-		assert_int_equal(tm_slab_number(got), got == 512 ? 64 : tm_slab_number(size));
+		assert_in_range(k, TM_SLAB_FEWEST, TM_SLAB_KINDS - 1);
+		assert_true(got >= size && tm_slab_objects(k) * tm_slab_step(k) <= TM_SLAB_BYTES);
+		assert_int_equal(tm_slab_objects(k), most); /* pairs take nothing away */
+		assert_true(k < TM_SLAB_PAIRS || (tm_slab_step(k) % 32 == 0 && tm_slab_step(k) - got == 16));
+		assert_int_equal(tm_slab_kind(got), got == 512 ? 64 : k);
 		if (size <= 2048)
 			assert_true(got - size <= size / 16 + 16);
 		if (!(size & (size - 1)))
 			assert_int_equal(got, size);
 	}
-	assert_int_equal(tm_slab_size(tm_slab_number(1030)), 1056);
+	assert_int_equal(tm_slab_step(tm_slab_kind(1030)), 1056);
+	assert_true(tm_slab_kind(1030) >= TM_SLAB_PAIRS);
 }
 
 struct held {
-	void *p;
+	void *p, *companion;
 	unsigned k;
 };
 
@@ -103,6 +106,7 @@ static void check(const struct held *h, const struct held *all, size_t n)
 	size_t size = tm_slab_size(h->k);
 
 	assert_int_equal(p % 16, 0);
+	assert_int_equal(tm_object_code(h->p), tm_slab_code(h->k));
 	for (size_t i = page(p); i <= page(p + size - 1); i++)
 		assert_true(committed[i] && tm_pages[(p - tm_pages_base) / TM_PAGE] == tm_slab_code(h->k));
 	for (size_t i = 0; i < n; i++) {
@@ -124,8 +128,10 @@ static size_t committed_bytes(void)
 static void random_use(void **state)
 {
 	static struct held all[600];
-	static const unsigned kinds[] = {64, 62, 31, 30, 17, 9, 5, 4};
-	size_t n = 0, used, held, bytes;
+	static const unsigned kinds[] = {64, 62, TM_SLAB_PAIRS, 30, 17, 9, TM_SLAB_KINDS - 1, 4};
+	static void *left[200]; /* companions whose objects have gone */
+	static unsigned left_kind[200];
+	size_t n = 0, n_left = 0, companions = 0, used, held, bytes;
 	void *objects[16];
 
 	srand(7);
@@ -138,27 +144,58 @@ static void random_use(void **state)
 			got = tm_slab_take(k, objects, want);
 			assert_true(got == want || (got < want && full));
 			for (unsigned i = 0; i < got; i++) {
-				all[n] = (struct held){objects[i], k};
+				all[n] = (struct held){.p = objects[i], .k = k};
 				check(&all[n], all, n);
 				n++;
 			}
 			full = false;
+		} else if (rand() % 3 == 0) {
+			struct held *h = &all[(size_t)rand() % n];
+			void *c = h->k < TM_SLAB_PAIRS ? NULL : tm_slab_take_companion(h->k, h->p);
+			if (c) {
+				assert_null(h->companion);
+				assert_ptr_equal(c, (char *)h->p - 16);
+				assert_int_equal(tm_object_code(c), TM_CODE_COMPANION);
+				h->companion = c;
+				companions++;
+			}
 		} else {
 			size_t i = (size_t)rand() % n;
+			void *c = all[i].companion;
 			tm_slab_give(all[i].k, &all[i].p, 1);
+			if (c && n_left < 200 && rand() % 2) { /* it stays: nobody else gets it, nor its slab */
+				left_kind[n_left] = all[i].k;
+				left[n_left++] = c;
+			} else if (c) {
+				tm_slab_give_companion(all[i].k, c);
+				companions--;
+			}
 			all[i] = all[--n];
+		}
+		if (n_left == 200 || (n_left && rand() % 64 == 0)) {
+			n_left--;
+			for (size_t i = 0; i < n; i++)
+				assert_true(left[n_left] != all[i].companion);
+			tm_slab_give_companion(left_kind[n_left], left[n_left]);
+			companions--;
 		}
 		bytes = 0;
 		for (size_t i = 0; i < n; i++)
 			bytes += tm_slab_size(all[i].k);
 		tm_slab_bytes(&used, &held);
-		assert_int_equal(used, bytes);
+		assert_int_equal(used, bytes + companions * 16);
 		assert_int_equal(held, committed_bytes());
 	}
 	keeps = false;
 	while (n) {
 		n--;
 		tm_slab_give(all[n].k, &all[n].p, 1);
+		if (all[n].companion)
+			tm_slab_give_companion(all[n].k, all[n].companion);
+	}
+	while (n_left) {
+		n_left--;
+		tm_slab_give_companion(left_kind[n_left], left[n_left]);
 	}
 	tm_slab_bytes(&used, &held);
 	assert_int_equal(used, 0);
@@ -179,6 +216,26 @@ static void the_zone_ends(void **state)
 	tm_slab_give(31, objects, 16);
 }
 
+/* Whose object has gone, or has a companion already, has none to give. */
+static void companions_need_their_object(void **state)
+{
+	unsigned k = tm_slab_kind(1030);
+	void *objects[2], *c;
+
+	assert_int_equal(tm_slab_take(k, objects, 2), 2);
+	c = tm_slab_take_companion(k, objects[0]);
+	assert_ptr_equal(c, (char *)objects[0] - 16);
+	assert_null(tm_slab_take_companion(k, objects[0]));
+	tm_slab_give(k, objects, 2);
+	assert_null(tm_slab_take_companion(k, objects[1]));
+	assert_int_equal(tm_slab_take(k, objects, 2), 2); /* the same places */
+	assert_null(tm_slab_take_companion(k, (char *)c + 16));
+	tm_slab_give_companion(k, c);
+	assert_ptr_equal(tm_slab_take_companion(k, (char *)c + 16), c);
+	tm_slab_give_companion(k, c);
+	tm_slab_give(k, objects, 2);
+}
+
 static void neighbours_come_in_order(void **state)
 {
 	void *objects[8];
@@ -195,6 +252,7 @@ int main(void)
 		cmocka_unit_test(sizes_fit_and_waste_little),
 		cmocka_unit_test(random_use),
 		cmocka_unit_test(the_zone_ends),
+		cmocka_unit_test(companions_need_their_object),
 		cmocka_unit_test(neighbours_come_in_order),
 	};
 
