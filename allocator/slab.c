@@ -1,6 +1,9 @@
 // Each class has a lock, and a list of its slabs that have a free object, the one last freed into first. A slab's pages are committed as its objects are
 // taken, from the first on; when all objects are free, and it is not the class's last with room, its pages go back, and its address may
 // become a slab of another class. Locks: a class, then `places`, then tm_lock. Managed memory is never touched here.
+//
+// Companions come and go without a lock. Who takes one sets its bit, then looks whether the slab is still there (kind); who gives a slab back
+// says that it is gone, then looks for companions: one of them sees the other.
 #include "allocator/slab.h"
 #include "allocator/core.h"
 #include "allocator/page_code.h"
@@ -12,10 +15,10 @@
 
 struct slab {
 	uint64_t free;	     // objects, by bit
-	uint64_t companions; // in use, by bit
+	_Atomic uint64_t companions; // in use, by bit
 	uint32_t next, prev; // in its class's list, or free places: index + 1
 	uint8_t committed;   // pages, from the first on
-	uint8_t kind;	     // 0: a free place. Changes with the lock of the class that it is.
+	_Atomic uint8_t kind; // 0: a free place
 };
 
 static struct slab *slabs; // of the zone
@@ -23,7 +26,8 @@ static uintptr_t base;
 static struct class {
 	pthread_mutex_t lock;
 	uint32_t first; // index + 1
-	size_t used, companions;
+	size_t used;
+	_Atomic size_t companions;
 } classes[TM_SLAB_KINDS];
 
 static struct {
@@ -123,7 +127,6 @@ static void give_place(uint32_t i)
 {
 	struct slab *s = &slabs[i];
 
-	s->kind = 0; // the class is locked
 	if (s->committed && tm_decommit(address(i), s->committed * TM_PAGE)) {
 		count_pages(-s->committed);
 		s->committed = 0;
@@ -141,7 +144,6 @@ static bool new_slab(struct class *c, unsigned k)
 	if (!take_place(&i))
 		return false;
 	slabs[i].free = all(k);
-	slabs[i].companions = 0;
 	slabs[i].kind = (uint8_t)k;
 	memset(&tm_pages[(address(i) - tm_pages_base) / TM_PAGE], (int)tm_slab_code(k), TM_SLAB_BYTES / TM_PAGE);
 	link_first(c, i);
@@ -178,7 +180,7 @@ unsigned tm_slab_take(unsigned k, void **objects, unsigned n)
 		if (!commit(i, (j + 1) * step))
 			break;
 		objects[got++] = (void *)(address(i) + j * step + in_front);
-		slabs[i].free &= slabs[i].free - 1;
+		__atomic_store_n(&slabs[i].free, slabs[i].free & (slabs[i].free - 1), __ATOMIC_RELEASE);
 		if (!slabs[i].free)
 			unlink_slab(c, i);
 	}
@@ -197,10 +199,15 @@ static void give_slab(struct class *c, unsigned k, uint32_t i)
 {
 	struct slab *s = &slabs[i];
 
-	if (s->free == all(k) && !s->companions && (s->next || s->prev)) {
-		unlink_slab(c, i);
-		give_place(i);
+	if (s->free != all(k) || !(s->next || s->prev))
+		return;
+	s->kind = 0;
+	if (s->companions) {
+		s->kind = (uint8_t)k;
+		return;
 	}
+	unlink_slab(c, i);
+	give_place(i);
 }
 
 void tm_slab_give(unsigned k, void *const *objects, unsigned n)
@@ -213,7 +220,7 @@ void tm_slab_give(unsigned k, void *const *objects, unsigned n)
 		uint32_t i = index_of(objects[o]);
 		if (!slabs[i].free)
 			link_first(c, i);
-		slabs[i].free |= bit_of(i, objects[o], step);
+		__atomic_store_n(&slabs[i].free, slabs[i].free | bit_of(i, objects[o], step), __ATOMIC_RELEASE);
 		give_slab(c, k, i);
 	}
 	c->used -= n;
@@ -222,34 +229,35 @@ void tm_slab_give(unsigned k, void *const *objects, unsigned n)
 
 void *tm_slab_take_companion(unsigned k, const void *object)
 {
-	struct class *c = &classes[k];
 	uint32_t i = index_of(object);
 	struct slab *s = &slabs[i];
 	size_t step = tm_slab_step(k);
-	uint64_t bit = bit_of(i, object, step);
-	bool ok = !pthread_mutex_trylock(&c->lock);
+	unsigned j = (unsigned)(((uintptr_t)object - address(i)) / step); // the object may have gone, and this be another's, or none's
+	uint64_t bit = UINT64_C(1) << j;
 
-	if (!ok)
+	if (s->kind != k || !(bit & all(k)) || s->companions & bit || atomic_fetch_or(&s->companions, bit) & bit)
 		return NULL;
-	// Another thread may have freed the object: its place may be of another kind by now.
-	ok = s->kind == k && !((s->free | s->companions) & bit);
-	if (ok) {
-		s->companions |= bit;
-		c->companions++;
+	// Its slab may have gone by now, or be new and not committed so far.
+	if (s->kind != k || __atomic_load_n(&s->free, __ATOMIC_ACQUIRE) & bit) {
+		atomic_fetch_and(&s->companions, ~bit);
+		return NULL;
 	}
-	pthread_mutex_unlock(&c->lock);
-	return ok ? (void *)(address(i) + (size_t)__builtin_ctzll(bit) * step) : NULL;
+	atomic_fetch_add_explicit(&classes[k].companions, 1, memory_order_relaxed);
+	return (void *)(address(i) + j * step);
 }
 
 void tm_slab_give_companion(unsigned k, void *p)
 {
 	struct class *c = &classes[k];
 	uint32_t i = index_of(p);
+	uint64_t bit = bit_of(i, p, tm_slab_step(k));
 
+	atomic_fetch_sub_explicit(&c->companions, 1, memory_order_relaxed);
+	if (atomic_fetch_and(&slabs[i].companions, ~bit) != bit || __atomic_load_n(&slabs[i].free, __ATOMIC_RELAXED) != all(k))
+		return;
 	pthread_mutex_lock(&c->lock);
-	slabs[i].companions &= ~bit_of(i, p, tm_slab_step(k));
-	c->companions--;
-	give_slab(c, k, i);
+	if (slabs[i].kind == k)
+		give_slab(c, k, i);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -258,7 +266,7 @@ void tm_slab_bytes(size_t *used, size_t *held)
 	*used = 0;
 	for (unsigned k = TM_SLAB_FEWEST; k < TM_SLAB_KINDS; k++)
 		*used += __atomic_load_n(&classes[k].used, __ATOMIC_RELAXED) * tm_slab_size(k) +
-			 __atomic_load_n(&classes[k].companions, __ATOMIC_RELAXED) * TM_COMPANION;
+			 classes[k].companions * TM_COMPANION;
 	*held = __atomic_load_n(&places.pages, __ATOMIC_RELAXED) * TM_PAGE;
 }
 

@@ -58,8 +58,8 @@ bool tm_slab_init(void);
 unsigned tm_slab_take(unsigned kind, void **objects, unsigned n);
 // Gives back n objects of a kind.
 void tm_slab_give(unsigned kind, void *const *objects, unsigned n);
-// The 16 bytes in front of an object in a slab of pairs, which may have been freed meanwhile; NULL: it is in use, or the object has gone, or another
-// thread is at that kind just now. They are freed by themselves: neither keeps the other, but both their slab.
+// The 16 bytes in front of an object in a slab of pairs, which may have been freed meanwhile, but was of that kind; NULL: they are in use, or the object
+// has gone. They are freed by themselves: neither keeps the other, but both their slab.
 void *tm_slab_take_companion(unsigned kind, const void *object);
 void tm_slab_give_companion(unsigned kind, void *companion);
 // Bytes of objects and companions that are in use or kept by threads, and of memory that slabs hold.
