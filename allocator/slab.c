@@ -143,7 +143,7 @@ static bool new_slab(struct class *c, unsigned k)
 
 	if (!take_place(&i))
 		return false;
-	slabs[i].free = all(k);
+	__atomic_store_n(&slabs[i].free, all(k), __ATOMIC_RELAXED);
 	slabs[i].kind = (uint8_t)k;
 	memset(&tm_pages[(address(i) - tm_pages_base) / TM_PAGE], (int)tm_slab_code(k), TM_SLAB_BYTES / TM_PAGE);
 	link_first(c, i);

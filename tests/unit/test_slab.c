@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -246,6 +248,78 @@ static void neighbours_come_in_order(void **state)
 	tm_slab_give(32, objects, 8);
 }
 
+/* Threads that free each other's objects, and ask for the companions of what may have gone: none is had twice, each is memory in use. */
+enum { BOXES = 96, THREADS = 4, ROUNDS = 200000, MINE = 40 };
+
+static _Atomic uintptr_t box[BOXES]; /* an object, and which of the kinds in its lowest bits */
+static _Atomic uint8_t had[ZONE / 16];
+static atomic_uint errors, taken;
+
+static _Atomic uint8_t *owner(const void *companion)
+{
+	return &had[((uintptr_t)companion - tm.base - TM_BULK * tm.zone_bytes) / 16];
+}
+
+static unsigned kind_now(const void *p)
+{
+	return tm_code_slab(tm_page_code(p));
+}
+
+static void *exchange(void *arg)
+{
+	static const unsigned kinds[] = {TM_SLAB_PAIRS, TM_SLAB_PAIRS + 15, TM_SLAB_KINDS - 1};
+	unsigned seed = (unsigned)(uintptr_t)arg, n = 0;
+	void *mine[MINE];
+
+	for (unsigned round = 0; round < ROUNDS || n; round++) {
+		bool draining = round / 500 % 2; /* slabs go back, and come as other kinds */
+		unsigned which = (round / 1000 + (rand_r(&seed) % 8 == 0)) % 3;
+		void *p = NULL, *c;
+		if (!draining && round < ROUNDS && tm_slab_take(kinds[which], &p, 1) != 1)
+			errors++;
+		uintptr_t old = atomic_exchange(&box[rand_r(&seed) % BOXES], (uintptr_t)p + (p ? which : 0));
+		void *object = (void *)(old & ~(uintptr_t)15);
+		bool gone = old && rand_r(&seed) % 2;
+		if (gone)
+			tm_slab_give(kinds[old & 15], &object, 1);
+		if (old && n < MINE && round < ROUNDS && (c = tm_slab_take_companion(kind_now(object), object))) {
+			errors += atomic_exchange(owner(c), 1) || !committed[page((uintptr_t)c)];
+			mine[n++] = c;
+			taken++;
+		}
+		if (old && !gone)
+			tm_slab_give(kinds[old & 15], &object, 1);
+		if (n && (draining || round >= ROUNDS || rand_r(&seed) % 4 == 0)) {
+			c = mine[--n];
+			*owner(c) = 0;
+			tm_slab_give_companion(kind_now(c), c);
+		}
+	}
+	return NULL;
+}
+
+static void companions_of_what_others_free(void **state)
+{
+	pthread_t thread[THREADS];
+	size_t used, before, held;
+
+	tm_slab_bytes(&before, &held);
+	for (uintptr_t t = 0; t < THREADS; t++)
+		assert_int_equal(pthread_create(&thread[t], NULL, exchange, (void *)(t + 1)), 0);
+	for (int t = 0; t < THREADS; t++)
+		pthread_join(thread[t], NULL);
+	for (int i = 0; i < BOXES; i++) {
+		void *object = (void *)(box[i] & ~(uintptr_t)15);
+		if (object)
+			tm_slab_give(kind_now(object), &object, 1);
+	}
+	assert_int_equal(errors, 0);
+	assert_true(taken > ROUNDS / 4);
+	tm_slab_bytes(&used, &held);
+	assert_int_equal(used, before);
+	assert_int_equal(held, committed_bytes());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +327,7 @@ int main(void)
 		cmocka_unit_test(random_use),
 		cmocka_unit_test(the_zone_ends),
 		cmocka_unit_test(companions_need_their_object),
+		cmocka_unit_test(companions_of_what_others_free),
 		cmocka_unit_test(neighbours_come_in_order),
 	};
 
