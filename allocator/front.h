@@ -14,11 +14,10 @@
 
 // By page code (page_code.h).
 struct tm_front {
-	char *value;	 // the last that malloc gave, of those of slabs
-	char *companion; // the last that was freed
+	uint16_t trust, rest; // in companions: see front.c
 	uint8_t limit; // 0: the thread has not started or has ended, and keeps nothing; else TM_FRONT_DEPTH
 	uint8_t n[TM_CODES + 1]; // of companions none is kept: always full
-	void *slot[TM_CODES][TM_FRONT_DEPTH];
+	void *slot[TM_CODES][TM_FRONT_DEPTH]; // of pairs bit 0 set: with its companion
 };
 
 extern __thread struct tm_front tm_front __attribute__((visibility("hidden")));
@@ -29,12 +28,12 @@ void tm_front_close(void);
 
 // Nothing is kept of a class of slabs: several objects at once. One of them; NULL: there is no memory.
 void *tm_front_refill(unsigned code);
-// 16 bytes in front of the value that malloc gave last, once (slab.h); NULL: there are none.
-void *tm_front_companion(void);
+// tm_front_pop() gave p, which has bit 0 set: the value, and its companion is what a request of 16 bytes gets next.
+void *tm_front_part(void *p);
 // No more can be kept of the class: p and some others go back to where they came from.
 void tm_front_spill(void *p, unsigned code);
 
-// An object whose page has that code, which this thread kept, or NULL.
+// An object whose page has that code, which this thread kept, or NULL. Of pairs it may be for tm_front_part().
 static inline void *tm_front_pop(unsigned code)
 {
 	unsigned n = tm_front.n[code];

@@ -67,6 +67,12 @@ static __attribute__((noinline)) void *plain_malloc(size_t size, int flags)
 	return plain(p, size);
 }
 
+// What was kept of values.
+static inline void *whole(void *p)
+{
+	return __builtin_expect((uintptr_t)p & 1, 0) ? tm_front_part(p) : p;
+}
+
 static bool still_special(size_t size)
 {
 	return tm_init_heap() && special_size(size);
@@ -81,9 +87,10 @@ static __attribute__((noinline)) void *special_malloc(size_t size, int flags)
 	void *p = NULL;
 	if (code != TM_CODE_NONE && !(p = tm_front_pop(code)))
 		p = tm_front_refill(code);
-	tm_front.value = p;
-	if (p)
+	if (p) {
+		p = whole(p);
 		return flags & MALLOCX_ZERO ? memset(p, 0, size) : p;
+	}
 	p = je_mallocx(size, arena | flags);
 	if (!p && tm_arenas_purge(size))
 		p = je_mallocx(size, arena | flags);
@@ -99,8 +106,6 @@ void *malloc(size_t size)
 
 	if (__builtin_expect(size < tm_small_below, 1)) {
 		unsigned code = tm_small_code[(size + 7) / 8];
-		if (code == 2 && tm_front.value && (p = tm_front_companion()))
-			return p;
 		p = tm_front_pop(code);
 		if (p)
 			return p;
@@ -113,10 +118,7 @@ void *malloc(size_t size)
 	if (!special_size(size))
 		return plain_malloc(size, 0);
 	p = tm_front_pop(tm_request_code(size)); // nothing is kept of TM_CODE_NONE
-	if (!p)
-		return special_malloc(size, 0);
-	tm_front.value = p;
-	return p;
+	return p ? whole(p) : special_malloc(size, 0);
 }
 
 void *calloc(size_t n, size_t size)
