@@ -50,7 +50,7 @@ def test_new_values_go_where_those_of_their_size_belong(programs, tmp_path):
     done = run(["--dram", "8M", "--pmem", "memfd:128M", "--granule", "4K", "--stats", tmp_path / "stats"], [programs / "classes", "10"])
     small, large = map(float, done.stdout.split())
     assert small < 40 < 60 < large, done  # without that both are on PMEM
-    assert {"bytes": 1024, "new": "dram"} in json.loads((tmp_path / "stats").read_text())["classes"]
+    assert {"bytes": 1008, "new": "dram"} in json.loads((tmp_path / "stats").read_text())["classes"]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
