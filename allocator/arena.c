@@ -2,7 +2,7 @@
 // through the thread's automatic cache, whose bins (by size class) are filled from the arena of the request that finds one empty: so
 // zones never share a page, and a free is jemalloc's short one.
 //
-// A thread gets its set after its first few calls of malloc, the one with the fewest threads, or a new one while each has some: so
+// A thread gets its set after its first few calls of malloc: one that no thread has, or a new one, or the one with the fewest threads. So
 // there are as many sets as threads that allocate at a time, and a program with one such thread has one. (jemalloc's automatic
 // arenas would do that for small ones, but they are born without hooks; and each arena costs a program that asks for statistics,
 // which visit all.)
@@ -46,14 +46,16 @@ static __thread struct {
 
 #define NO_ARENA UINT_MAX // not created yet
 
+// Which arenas of a set exist. One thread creates them; others do not wait, since a fork meanwhile would wait for them with jemalloc's
+// locks held.
+enum set_state { NOTHING, CREATING_SMALL, SMALL, CREATING_REST, WHOLE };
+
 static struct {
 	unsigned small, buffer, bulk; // jemalloc's numbers
+	_Atomic enum set_state state;
 	atomic_int threads;
 } sets[MAX_SETS];
-static atomic_uint n_sets;
 static unsigned max_sets;
-// Not a lock: a fork meanwhile would wait for it with jemalloc's locks held.
-static atomic_flag creating = ATOMIC_FLAG_INIT;
 static size_t buffer_min;
 static pthread_key_t key;
 static char conf[128];
@@ -225,41 +227,63 @@ bool tm_arenas_init(void)
 		drain_first_extent();
 	tm_os_claim(false);
 	sets[0].buffer = sets[0].bulk = NO_ARENA;
-	n_sets = 1;
+	sets[0].state = SMALL;
 	return ok && !pthread_key_create(&key, thread_ends);
 }
 
-// The set's buffer and bulk arenas, created at their first use. False: there are none, or another thread is creating some just
+static bool advance(unsigned i, enum set_state from, enum set_state to)
+{
+	return sets[i].state == from && atomic_compare_exchange_strong(&sets[i].state, &from, to);
+}
+
+// The set's buffer and bulk arenas, created at their first use. False: there are none, or another thread is creating them just
 // now.
 static bool arenas_exist(unsigned i)
 {
-	bool exist;
-
-	if (atomic_flag_test_and_set(&creating))
-		return false;
-	exist = (sets[i].buffer != NO_ARENA || create_arena(TM_BUFFER, &sets[i].buffer)) &&
-		(sets[i].bulk != NO_ARENA || create_arena(TM_BULK, &sets[i].bulk));
-	atomic_flag_clear(&creating);
+	if (!advance(i, SMALL, CREATING_REST))
+		return sets[i].state == WHOLE;
+	bool exist = (sets[i].buffer != NO_ARENA || create_arena(TM_BUFFER, &sets[i].buffer)) &&
+		     (sets[i].bulk != NO_ARENA || create_arena(TM_BULK, &sets[i].bulk));
+	sets[i].state = exist ? WHOLE : SMALL;
 	return exist;
 }
 
-// The set for one more thread.
-static unsigned choose_set(void)
+// Nobody's set, now the caller's. False: there is none.
+static bool take_unused_set(unsigned *set)
 {
-	unsigned n = n_sets, best = 0;
-
-	for (unsigned i = 1; i < n; i++)
-		if (sets[i].threads < sets[best].threads)
-			best = i;
-	if (sets[best].threads == 0 || n >= max_sets || atomic_flag_test_and_set(&creating))
-		return best;
-	n = n_sets;
-	if (n < max_sets && create_arena(TM_SMALL, &sets[n].small)) {
-		sets[n].buffer = sets[n].bulk = NO_ARENA;
-		best = n;
-		n_sets = n + 1;
+	for (unsigned i = 0; i < max_sets; i++) {
+		int nobody = 0;
+		if (sets[i].state >= SMALL && atomic_compare_exchange_strong(&sets[i].threads, &nobody, 1)) {
+			*set = i;
+			return true;
+		}
 	}
-	atomic_flag_clear(&creating);
+	return false;
+}
+
+static bool create_set(unsigned *set)
+{
+	for (unsigned i = 0; i < max_sets; i++) {
+		if (!advance(i, NOTHING, CREATING_SMALL))
+			continue;
+		bool created = create_arena(TM_SMALL, &sets[i].small);
+		sets[i].buffer = sets[i].bulk = NO_ARENA;
+		sets[i].threads = created;
+		sets[i].state = created ? SMALL : NOTHING;
+		*set = i;
+		return created;
+	}
+	return false;
+}
+
+static unsigned join_set(void)
+{
+	unsigned best = 0;
+
+	for (unsigned i = 1; i < max_sets; i++)
+		if (sets[i].state >= SMALL && sets[i].threads < sets[best].threads)
+			best = i;
+	sets[best].threads++;
 	return best;
 }
 
@@ -268,8 +292,8 @@ static void bind_thread(void)
 	tm_arena_bound = true; // first: what follows may allocate
 	if (!tm.heap)
 		return;
-	me.set = choose_set();
-	sets[me.set].threads++;
+	if (!take_unused_set(&me.set) && !create_set(&me.set))
+		me.set = join_set();
 	if (me.set && je_mallctl("thread.arena", NULL, NULL, &sets[me.set].small, sizeof(unsigned))) {
 		sets[me.set].threads--;
 		sets[me.set = 0].threads++;
@@ -315,7 +339,11 @@ int tm_arena_flags(size_t size)
 
 void tm_arenas_reset(void)
 {
-	atomic_flag_clear(&creating);
+	for (unsigned i = 0; i < max_sets; i++) {
+		if (!advance(i, CREATING_SMALL, NOTHING))
+			advance(i, CREATING_REST, SMALL);
+		sets[i].threads = tm_arena_bound && i == me.set;
+	}
 }
 
 bool tm_arenas_purge(size_t size)

@@ -244,6 +244,7 @@ static void in_child(void)
 {
 	tm_cell_lock_reset();
 	tm_slab_locks_reset();
+	tm_arenas_reset();
 	if (tm.child)
 		return;
 	tm.child = true;
@@ -251,7 +252,6 @@ static void in_child(void)
 	thread = 0;
 	tm_locks_reset();
 	tm_engine_reset();
-	tm_arenas_reset();
 	tm_io_reset();
 	if (tm.guest) {
 		tm_guest_forget();

@@ -82,6 +82,14 @@ def test_a_program_that_has_little_holds_little(tmp_path):
     assert stats["tiers"]["dram"]["bytes"] < MB, stats["zones"]
 
 
+def test_threads_that_start_at_once_have_arenas_of_their_own(programs):
+    """Those who share one fill twice as much memory with short-lived arrays. Five sets of three are enough for four threads and the main one."""
+    done = run(["--dram", "unlimited"], [programs / "arenas"], env={"TIERMEM_ARENAS": "8"})
+    found = re.findall(r"(\w+): (\d+) share, (\d+) arenas", done.stdout)
+    assert [who for who, _, _ in found] == ["parent", "child"] and not done.returncode, done
+    assert all(shares == "0" and int(arenas) <= 15 for _, shares, arenas in found), found
+
+
 def test_dram_0_puts_everything_on_pmem(programs, tmp_path):
     _, stats = run_with_stats(tmp_path, ["--dram", "0", "--pmem", "memfd:64M", "--granule", "4K"],
                               [programs / "fill_memory", "20000"])
