@@ -101,6 +101,7 @@ int alloc_simulated(const struct alloc_settings *settings, const char *out, cons
 {
 	static struct speed s = {.repeat = 1, .timeout = 900, .clock = "hpet"};
 	char version[128];
+	int checked = 0;
 
 	s.out = out;
 	s.requests = settings->operations;
@@ -126,12 +127,17 @@ int alloc_simulated(const struct alloc_settings *settings, const char *out, cons
 					c->runs[0].simulated);
 		}
 	}
-	for (size_t i = 0; i < COUNT(rows); i++)
-		for (int k = TIERMEM; k < KINDS && run_of(&s, i, k); k++)
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (int k = TIERMEM; k < KINDS && run_of(&s, i, k); k++) {
+			checked++;
 			*missed += !(ratio(&s, i, k) >= ALLOC_BOUND);
-	if (doc)
+		}
+	}
+	if (doc) {
 		json_object_set_new(doc, "simulated", as_json(&s));
-	else
+	} else {
 		print_human(&s);
+		printf("\n%d of %d bounds hold\n", checked - *missed, checked);
+	}
 	return EXIT_OK;
 }

@@ -52,6 +52,11 @@ validate-sim: all guest
 gate: all guest
 	@$(BUILD)/bin/tmbench gate $(GATE_OPTIONS)
 
+## gate-alloc: malloc in strict simulated time against plain jemalloc; fails (3) when tiermem's throughput is below 0.99 of it (two minutes)
+.PHONY: gate-alloc
+gate-alloc: all guest
+	@$(BUILD)/bin/tmbench alloc --only simulated --enforce --out $(BUILD)/gate/alloc
+
 ## bench-sim: seconds and instructions/s of the simulator against plain QEMU, 1 to 8 vCPUs (SPEED_OPTIONS=--enforce)
 .PHONY: bench-sim
 bench-sim: all guest guest-mysql
