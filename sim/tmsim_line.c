@@ -10,7 +10,7 @@ static const char flags[] = " h help version snapshot full-screen win2k-hack no-
 			    " enable-kvm enable-hax no-reboot no-shutdown daemonize nodefaults "
 			    "no-user-config nographic usb portrait"
 			    " mem-prealloc preconfig xen-attach xen-domid-restrict only-migratable "
-			    "async-teardown enable-sync-profile"
+			    "async-teardown enable-sync-profile perfmap jitdump"
 			    " audio-help ";
 
 /* Other names of an option, and what a first value without a key means. */

@@ -3,6 +3,8 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -62,15 +64,19 @@ def test_programs_run_while_they_are_sampled(programs, tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="changing the user needs root and setpriv")
-def test_perf_events_may_be_denied(programs, tmp_path):
+def test_perf_events_may_be_denied(request):
     """Another user may have them as far as perf_event_paranoid says; without userfaultfd there is nothing to track for."""
-    file = tmp_path / "stats.json"
+    place = Path(tempfile.mkdtemp(prefix="tm-test-"))  # where everybody can read it: this tree may be somebody's own
+    request.addfinalizer(lambda: shutil.rmtree(place))
+    place.chmod(0o755)
+    for program in TIERMEM, TIERMEM.parent.parent / "lib/libtiermem-preload.so":
+        shutil.copy(program, place)
+    file = place / "stats.json"
     file.touch()
     file.chmod(0o666)
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        folder.chmod(0o755)
-    done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "--bounding-set=-all", TIERMEM, "run", "--stats", file, "--", "/bin/true"],
-                          text=True, capture_output=True, env={**os.environ, **FAULTS})
+    done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "--bounding-set=-all", place / "tiermem", "run", "--stats", file, "--",
+                           "/bin/true"], text=True, capture_output=True, cwd="/",
+                          env={**os.environ, **FAULTS, "TIERMEM_PRELOAD": str(place / "libtiermem-preload.so")})
     assert done.returncode == 0, done
     if "userfaultfd is denied" in done.stderr:
         assert re.search(r'"source":"none".*"perf":"nothing can migrate.*"hint":"userfaultfd is denied', file.read_text()), file.read_text()
