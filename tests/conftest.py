@@ -1,4 +1,6 @@
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,3 +16,14 @@ def programs(tmp_path_factory):
         subprocess.run(["cc", "-O1", "-g", "-pthread", "-D_GNU_SOURCE", "-fno-builtin", "-w", "-I", ROOT, "-o", where / source.stem,
                         source], check=True)
     return where
+
+
+@pytest.fixture
+def place_for_everybody():
+    """A folder with tiermem and its library that other users can read: this tree may be somebody's own."""
+    with tempfile.TemporaryDirectory(prefix="tm-test-") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        for file in "bin/tiermem", "lib/libtiermem-preload.so":
+            shutil.copy(ROOT / "build" / file, place)
+        yield place

@@ -3,7 +3,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -102,16 +101,13 @@ def test_parent_killed_child_lives_on(tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="changing the user needs root and setpriv")
-def test_without_userfaultfd(programs, request):
+def test_without_userfaultfd(programs, place_for_everybody):
     """Children of a process that can only place memory can do that, too."""
     device = Path("/dev/userfaultfd")
     if Path("/proc/sys/vm/unprivileged_userfaultfd").read_text() != "0\n" or device.exists() and device.stat().st_mode & 0o006:
         pytest.skip("userfaultfd is for everybody here")
-    place = Path(tempfile.mkdtemp(prefix="tm-test-"))  # where everybody can read it: this tree may be somebody's own
-    request.addfinalizer(lambda: shutil.rmtree(place))
-    place.chmod(0o755)
-    for file in (TIERMEM, TIERMEM.parent.parent / "lib/libtiermem-preload.so", programs / "stress"):
-        shutil.copy(file, place)
+    place = place_for_everybody
+    shutil.copy(programs / "stress", place)
     done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", place / "tiermem", "run", "--dram", "4M", "--granule",
                            "4K", "--", place / "stress", "1", "2", "family"], text=True, capture_output=True, timeout=60, cwd="/",
                           env={**os.environ, "TIERMEM_PRELOAD": str(place / "libtiermem-preload.so"), "XDG_RUNTIME_DIR": ""})

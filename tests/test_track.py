@@ -3,8 +3,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -64,13 +62,9 @@ def test_programs_run_while_they_are_sampled(programs, tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="changing the user needs root and setpriv")
-def test_perf_events_may_be_denied(request):
+def test_perf_events_may_be_denied(place_for_everybody):
     """Another user may have them as far as perf_event_paranoid says; without userfaultfd there is nothing to track for."""
-    place = Path(tempfile.mkdtemp(prefix="tm-test-"))  # where everybody can read it: this tree may be somebody's own
-    request.addfinalizer(lambda: shutil.rmtree(place))
-    place.chmod(0o755)
-    for program in TIERMEM, TIERMEM.parent.parent / "lib/libtiermem-preload.so":
-        shutil.copy(program, place)
+    place = place_for_everybody
     file = place / "stats.json"
     file.touch()
     file.chmod(0o666)
