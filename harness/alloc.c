@@ -28,7 +28,7 @@ static const struct {
 	{"jemalloc", "libjemalloc.so.2", "apt install libjemalloc2", false},
 	{"tiermem", NULL, NULL, true},
 	{"glibc", NULL, NULL, false},
-	{"mimalloc", "libmimalloc.so.2", "Debian 12: apt install libmimalloc2.0", false},
+	{"mimalloc", "libmimalloc.so", "apt install libmimalloc-dev", false},
 };
 static bool use[COUNT(allocators)];
 static int used; /* how many */
