@@ -3,6 +3,7 @@
 #include "allocator/pool_ledger.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -40,10 +41,13 @@ static void give_lock(unsigned share)
 static void release(uint32_t frame, uint8_t owner)
 {
 	uint8_t orphan = TM_ORPHAN;
+	uint32_t count;
 
 	if (tm_shared(frame) || !atomic_compare_exchange_strong(&tm_ledger->owner[frame], &orphan, owner))
 		return;
-	tm_ledger->slot[0].frames--;
+	count = tm_ledger->slot[0].frames;
+	while (count && !atomic_compare_exchange_weak(&tm_ledger->slot[0].frames, &count, count - 1)) // 0: settle() has been here
+		continue;
 	tm_pmem_discard(frame, 1);
 	tm_ledger->owner[frame] = 0;
 }
@@ -74,6 +78,25 @@ unsigned tm_shares_reaped(void)
 	return reaped;
 }
 
+// A process that is killed in mid-change leaves an orphan that nobody frees, or a count of them that is one off. Both show once nothing is shared.
+static void settle(void)
+{
+	uint32_t count = tm_ledger->slot[0].frames;
+	uint8_t *owner = (uint8_t *)tm_ledger->owner, *end = owner + tm_ledger->head.frames, *at = owner;
+
+	if (!count)
+		return;
+	for (unsigned i = 0; i < TM_POOL_SHARES; i++)
+		if (tm_ledger->share[i])
+			return;
+	while ((at = memchr(at, TM_ORPHAN, (size_t)(end - at)))) {
+		release((uint32_t)(at++ - owner), tm_pool_me());
+		count = tm_ledger->slot[0].frames;
+	}
+	// Whoever makes an orphan meanwhile counts it first: then this is no longer the count.
+	atomic_compare_exchange_strong(&tm_ledger->slot[0].frames, &count, 0);
+}
+
 bool tm_shares_reap(void)
 {
 	unsigned before = reaped;
@@ -86,6 +109,7 @@ bool tm_shares_reap(void)
 		give_lock(i);
 		reaped++;
 	}
+	settle();
 	return reaped != before;
 }
 
