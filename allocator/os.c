@@ -97,6 +97,8 @@ static void *reserve(size_t size, bool table)
 	if (p == MAP_FAILED)
 		return NULL;
 	tm_os_madvise(p, size, MADV_DONTDUMP); // or a core dump would look at every page of it, for minutes
+	if (table)
+		tm_os_madvise(p, size, MADV_NOHUGEPAGE); // a few pages here and there, of terabytes: each would take 2 MiB
 	note_range(p, size, table);
 	return p;
 }
