@@ -17,7 +17,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { THREADS_MAX = 64, SEQUENCE = 1 << 16, MAILBOX_EVERY = 64, LIVES = 21 };
+enum { THREADS_MAX = 64, SEQUENCE = 1 << 16, MAILBOX_EVERY = 64, MAILBOX_MOST = 256, LIVES = 21 };
 
 /* What a block begins with while it lives; every block has room for it. */
 struct block {
@@ -39,6 +39,7 @@ struct worker {
 		sequence; /* kinds of blocks, drawn before the clock runs; the top bit: another thread frees it */
 	struct queue queue[LIVES];
 	_Alignas(64) struct block *_Atomic mailbox;
+	atomic_uint in_mailbox; /* MAILBOX_MOST: no more, please */
 	_Alignas(64) uint64_t operations, wrong, remote;
 	double seconds, cpu;
 	struct worker *neighbour;
@@ -75,17 +76,24 @@ static void read_mailbox(struct worker *w)
 
 		end_block(w, b);
 		b = next;
+		w->in_mailbox--;
 	}
 }
 
-static void send(struct worker *w, struct block *b)
+/* False: the neighbour is not running just now, or has ended. Memory that waits for it would be no allocator's doing. */
+static bool send(struct worker *w, struct block *b)
 {
-	struct block *head = atomic_load(&w->neighbour->mailbox);
+	struct worker *to = w->neighbour;
+	struct block *head = atomic_load(&to->mailbox);
 
+	if (to == w || to->in_mailbox >= MAILBOX_MOST)
+		return false;
+	to->in_mailbox++;
 	do
 		b->next = head;
-	while (!atomic_compare_exchange_weak(&w->neighbour->mailbox, &head, b));
+	while (!atomic_compare_exchange_weak(&to->mailbox, &head, b));
 	w->remote++;
+	return true;
 }
 
 /* A block of a kind that is written as programs do: all of it when small, its beginning and end when large. */
@@ -125,9 +133,7 @@ static bool operate(struct worker *w, uint32_t drawn)
 	q->n--;
 	if (!q->head)
 		q->tail = &q->head;
-	if (drawn >> 31 && w->neighbour != w)
-		send(w, b);
-	else
+	if (!(drawn >> 31) || !send(w, b))
 		end_block(w, b);
 	return true;
 }
@@ -163,6 +169,7 @@ static void *work(void *arg)
 	}
 	w->seconds = now_seconds() - start;
 	w->cpu += thread_cpu();
+	w->in_mailbox += MAILBOX_MOST;
 	pthread_barrier_wait((pthread_barrier_t *)&w->s->start);
 	if (!w->number && w->s->mark)
 		mark_end();
