@@ -63,11 +63,7 @@ void tm_os_claim(bool on)
 
 void *tm_os_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 {
-	void *p = (void *)syscall(SYS_mmap, addr, size, prot, flags, fd, offset);
-
-	if (claiming && !addr && p != MAP_FAILED)
-		note_range(p, size, false);
-	return p;
+	return (void *)syscall(SYS_mmap, addr, size, prot, flags, fd, offset);
 }
 
 int tm_os_munmap(void *addr, size_t size)
@@ -90,6 +86,24 @@ void *tm_os_mremap(void *old, size_t old_size, size_t new_size, int flags, void 
 	return (void *)syscall(SYS_mremap, old, old_size, new_size, flags, addr);
 }
 
+// A few pages here and there, of up to terabytes: where the kernel uses huge pages unasked, each would take 2 MiB.
+static void is_table(void *p, size_t size)
+{
+	tm_os_madvise(p, size, MADV_NOHUGEPAGE);
+}
+
+void *tm_os_mmap_tables(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	void *p = tm_os_mmap(addr, size, prot, flags, fd, offset);
+
+	if (addr || p == MAP_FAILED)
+		return p;
+	is_table(p, size);
+	if (claiming)
+		note_range(p, size, false);
+	return p;
+}
+
 static void *reserve(size_t size, bool table)
 {
 	void *p = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -98,7 +112,7 @@ static void *reserve(size_t size, bool table)
 		return NULL;
 	tm_os_madvise(p, size, MADV_DONTDUMP); // or a core dump would look at every page of it, for minutes
 	if (table)
-		tm_os_madvise(p, size, MADV_NOHUGEPAGE); // a few pages here and there, of terabytes: each would take 2 MiB
+		is_table(p, size);
 	note_range(p, size, table);
 	return p;
 }

@@ -14,6 +14,8 @@
 long tm_os_syscall(long nr, long a, long b, long c, long d, long e, long f);
 // As mmap(2), munmap(2), mprotect(2), madvise(2) and mremap(2), errno and all.
 void *tm_os_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset);
+// jemalloc's own mmap(2): what it maps itself, past the hooks, is its tables.
+void *tm_os_mmap_tables(void *addr, size_t size, int prot, int flags, int fd, off_t offset);
 int tm_os_munmap(void *addr, size_t size);
 int tm_os_mprotect(void *addr, size_t size, int prot);
 int tm_os_madvise(void *addr, size_t size, int advice);
@@ -26,7 +28,7 @@ void *tm_os_reserve_table(size_t size);
 uint64_t tm_os_tables_resident(void);
 // Gives one back.
 void tm_os_unreserve(void *p);
-// While it is on, what anybody maps is the allocator's: jemalloc's first tables, at its start.
+// While it is on, what jemalloc maps is the allocator's: its first tables, at its start.
 void tm_os_claim(bool on);
 // Whether an address lies in anything that was reserved so.
 bool tm_os_owns(uintptr_t addr);
