@@ -24,7 +24,6 @@
 #include <unistd.h>
 
 #define GROW_BYTES ((size_t)2 << 20)
-#define MAX_SETS   64
 #define TRIM_NS	   UINT64_C(1000000000)
 #define TRIM_PART  16 // of the quota: less is not worth the page faults when it is used again
 #define FEW_CALLS  16 // a thread that asks less often does with the first set: starting a thread takes some
@@ -54,7 +53,7 @@ static struct {
 	unsigned small, buffer, bulk; // jemalloc's numbers
 	_Atomic enum set_state state;
 	atomic_int threads;
-} sets[MAX_SETS];
+} sets[TM_ARENA_SETS];
 static unsigned max_sets;
 static size_t buffer_min;
 static pthread_key_t key;
@@ -163,7 +162,7 @@ void tm_arenas_configure(void)
 	tm_parse_size(tm.value[TM_OPT_ARENAS], &n);
 	if (!n) // as many as jemalloc's own default
 		n = 4 * (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-	max_sets = n < 1 ? 1 : n > MAX_SETS ? MAX_SETS : (unsigned)n;
+	max_sets = n < 1 ? 1 : n > TM_ARENA_SETS ? TM_ARENA_SETS : (unsigned)n;
 	// One automatic arena; no huge arena, which would be created behind our back, without hooks.
 	snprintf(conf, sizeof(conf), "narenas:1,oversize_threshold:0,retain:true");
 	je_malloc_conf = conf;
@@ -313,6 +312,11 @@ void tm_arenas_interrupt(void)
 	tm_small_below = 0;
 	if (me.state == READY)
 		me.state = NEW;
+}
+
+unsigned tm_arena_set(void)
+{
+	return me.set;
 }
 
 static void thread_starts(void)

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define TM_ARENA_SETS 64 // at most
+
 // Before the first allocation: gives jemalloc its settings.
 void tm_arenas_configure(void);
 // Creates the arenas and hooks. May call jemalloc, hence malloc of the library itself. False: jemalloc refused.
@@ -21,6 +23,8 @@ extern __thread size_t tm_small_below; // requests below it need no look at anyt
 // after a few of those calls it is bound.
 extern __thread bool tm_arena_bound;
 void tm_arena_bind(void);
+// The calling thread's set: 0 to TM_ARENA_SETS - 1. Threads that allocate at a time have sets of their own, as long as there are any.
+unsigned tm_arena_set(void);
 // There was no memory for size bytes: takes back what jemalloc keeps of freed pages. False: it is not worth another try.
 bool tm_arenas_purge(size_t size);
 // DRAM is short: takes back what jemalloc keeps, if that is a good part of the quota. No locks held. Looks once a second at most.

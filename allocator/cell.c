@@ -2,6 +2,7 @@
 // before another cell is begun, to whoever asks. One lock, which a thread takes for a page, and for what is freed. Order: this lock, then
 // tm_lock. Managed memory is never touched here.
 #include "allocator/cell.h"
+#include "allocator/arena.h"
 #include "allocator/core.h"
 #include "allocator/front.h"
 #include "allocator/page_code.h"
@@ -32,7 +33,10 @@ static uintptr_t base;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t first[LISTS];
 static size_t n_free, held, used; // free pages that are committed; pages in use; bytes
-static uintptr_t fresh, fresh_end; // address space that was never used
+// What was never used, by set of arenas: so threads that grow at a time do not enter a huge page together (slab.c).
+static struct {
+	uintptr_t next, committed, end;
+} fresh[TM_ARENA_SETS];
 
 static __thread struct {
 	char *cell; // the last one begun
@@ -103,32 +107,41 @@ static uint32_t pop(int list)
 	return i;
 }
 
-// Has free, committed pages; false: there is no memory. Lock held.
-static bool more_pages(void)
+// A page that was never used; false: there is no memory. Lock held.
+static bool fresh_page(uint32_t *i)
 {
-	uint32_t i;
+	unsigned set = tm_arena_set();
 
-	if (first[FREE])
-		return true;
-	if (first[AWAY]) {
-		i = pop(AWAY);
-		if (!tm_commit(address(i), TM_PAGE)) {
-			push(AWAY, i);
+	if (fresh[set].next == fresh[set].end) {
+		fresh[set].next = fresh[set].committed = tm_zone_take(TM_SMALL, GROW_BYTES, TM_PAGE);
+		fresh[set].end = fresh[set].next ? fresh[set].next + GROW_BYTES : 0;
+	}
+	if (fresh[set].next == fresh[set].committed) {
+		if (!fresh[set].next || !tm_commit(fresh[set].next, COMMIT * TM_PAGE))
 			return false;
-		}
-		push(FREE, i);
+		fresh[set].committed += COMMIT * TM_PAGE;
+	}
+	*i = index_of((void *)fresh[set].next);
+	fresh[set].next += TM_PAGE;
+	return true;
+}
+
+// A committed page that nobody has; false: there is no memory. Lock held.
+static bool free_page(uint32_t *i)
+{
+	unsigned set = tm_arena_set();
+
+	if (first[FREE]) {
+		*i = pop(FREE);
 		return true;
 	}
-	if (fresh == fresh_end) {
-		fresh = tm_zone_take(TM_SMALL, GROW_BYTES, TM_PAGE);
-		fresh_end = fresh ? fresh + GROW_BYTES : 0;
-	}
-	if (!fresh || !tm_commit(fresh, COMMIT * TM_PAGE))
-		return false;
-	fresh += COMMIT * TM_PAGE;
-	for (unsigned k = 1; k <= COMMIT; k++) // the first in memory on top
-		push(FREE, index_of((void *)(fresh - k * TM_PAGE)));
-	return true;
+	if (!first[AWAY] || fresh[set].next != fresh[set].committed)
+		return fresh_page(i);
+	*i = pop(AWAY);
+	if (tm_commit(address(*i), TM_PAGE))
+		return true;
+	push(AWAY, *i);
+	return false;
 }
 
 static char *slot(unsigned bit)
@@ -183,9 +196,8 @@ static bool new_page(void)
 
 	pthread_mutex_lock(&lock);
 	tell_empty();
-	bool ok = more_pages();
+	bool ok = free_page(&i);
 	if (ok) {
-		i = pop(FREE);
 		memset(pages[i].free, 0, sizeof(pages[i].free));
 		pages[i].empty = 0;
 		held++;

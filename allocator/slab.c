@@ -1,10 +1,12 @@
-// Each class has a lock, and a list of its slabs that have a free object, the one last freed into first. A slab's pages are committed as its objects are
+// A class is a kind of one set of arenas (arena.h), so threads that allocate at a time do not meet; what others free goes back to whose it was. Each
+// has a lock, and a list of its slabs that have a free object, the one last freed into first. A slab's pages are committed as its objects are
 // taken, from the first on; when all objects are free, and it is not the class's last with room, its pages go back, and its address may
 // become a slab of another class. Locks: a class, then `places`, then tm_lock. Managed memory is never touched here.
 //
 // Companions come and go without a lock. Who takes one sets its bit, then looks whether the slab is still there (kind); who gives a slab back
 // says that it is gone, then looks for companions: one of them sees the other.
 #include "allocator/slab.h"
+#include "allocator/arena.h"
 #include "allocator/core.h"
 #include "allocator/page_code.h"
 
@@ -19,6 +21,7 @@ struct slab {
 	uint32_t next, prev; // in its class's list, or free places: index + 1
 	uint8_t committed;   // pages, from the first on
 	_Atomic uint8_t kind; // 0: a free place
+	_Atomic uint8_t set;  // written before kind, and read after it
 };
 
 static struct slab *slabs; // of the zone
@@ -28,12 +31,15 @@ static struct class {
 	uint32_t first; // index + 1
 	size_t used;
 	_Atomic size_t companions;
-} classes[TM_SLAB_KINDS];
+} classes[TM_ARENA_SETS][TM_SLAB_KINDS] = {[0 ... TM_ARENA_SETS - 1] = {[0 ... TM_SLAB_KINDS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}}};
+static _Atomic unsigned sets; // that have classes: all below; changes under places.lock
 
 static struct {
 	pthread_mutex_t lock;
 	uint32_t free; // index + 1
-	uintptr_t next, end; // never used yet
+	struct {
+		uintptr_t next, end;
+	} fresh[TM_ARENA_SETS]; // never used yet
 	size_t pages; // committed in slabs
 } places = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -41,7 +47,6 @@ bool tm_slab_init(void)
 {
 	if (!tm_pages_span)
 		return false;
-	tm_slab_locks_reset();
 	base = tm.base + TM_BULK * tm.zone_bytes;
 	slabs = tm_os_reserve_table(tm.zone_bytes / TM_SLAB_BYTES * sizeof(*slabs));
 	return slabs;
@@ -98,8 +103,22 @@ static void count_pages(int64_t n)
 	pthread_mutex_unlock(&places.lock);
 }
 
-// A place for one more slab; false: the zone is full.
-static bool take_place(uint32_t *i)
+// A place for one more slab that was never used; false: the zone is full. Threads that grow at a time have 2 MiB each: if they entered a huge page
+// together, the kernel would fill in one for each of them, and throw away all but one.
+static bool take_fresh(uint32_t *i, unsigned set)
+{
+	uintptr_t at = places.fresh[set].next;
+
+	if (at == places.fresh[set].end) {
+		at = tm_zone_take(TM_BULK, GROW_BYTES, TM_SLAB_BYTES);
+		places.fresh[set].end = at ? at + GROW_BYTES : 0;
+	}
+	places.fresh[set].next = at ? at + TM_SLAB_BYTES : 0;
+	*i = (uint32_t)((at - base) / TM_SLAB_BYTES);
+	return at;
+}
+
+static bool take_place(uint32_t *i, unsigned set)
 {
 	bool found = true;
 
@@ -108,15 +127,7 @@ static bool take_place(uint32_t *i)
 		*i = places.free - 1;
 		places.free = slabs[*i].next;
 	} else {
-		if (places.next == places.end) {
-			places.next = tm_zone_take(TM_BULK, GROW_BYTES, TM_SLAB_BYTES);
-			places.end = places.next ? places.next + GROW_BYTES : 0;
-		}
-		found = places.next;
-		if (found) {
-			*i = (uint32_t)((places.next - base) / TM_SLAB_BYTES);
-			places.next += TM_SLAB_BYTES;
-		}
+		found = take_fresh(i, set);
 	}
 	pthread_mutex_unlock(&places.lock);
 	return found;
@@ -137,12 +148,13 @@ static void give_place(uint32_t i)
 	pthread_mutex_unlock(&places.lock);
 }
 
-static bool new_slab(struct class *c, unsigned k)
+static bool new_slab(struct class *c, unsigned set, unsigned k)
 {
 	uint32_t i;
 
-	if (!take_place(&i))
+	if (!take_place(&i, set))
 		return false;
+	slabs[i].set = (uint8_t)set;
 	__atomic_store_n(&slabs[i].free, all(k), __ATOMIC_RELAXED);
 	slabs[i].kind = (uint8_t)k;
 	memset(&tm_pages[(address(i) - tm_pages_base) / TM_PAGE], (int)tm_slab_code(k), TM_SLAB_BYTES / TM_PAGE);
@@ -167,14 +179,25 @@ static bool commit(uint32_t i, size_t bytes)
 	return true;
 }
 
+// A set's first slab.
+static void add_set(unsigned set)
+{
+	pthread_mutex_lock(&places.lock);
+	if (set >= sets)
+		sets = set + 1;
+	pthread_mutex_unlock(&places.lock);
+}
+
 unsigned tm_slab_take(unsigned k, void **objects, unsigned n)
 {
-	struct class *c = &classes[k];
+	unsigned got = 0, set = tm_arena_set();
+	struct class *c = &classes[set][k];
 	size_t step = tm_slab_step(k), in_front = step - tm_slab_size(k);
-	unsigned got = 0;
 
+	if (set >= atomic_load_explicit(&sets, memory_order_relaxed))
+		add_set(set);
 	pthread_mutex_lock(&c->lock);
-	while (got < n && (c->first || new_slab(c, k))) {
+	while (got < n && (c->first || new_slab(c, set, k))) {
 		uint32_t i = c->first - 1;
 		unsigned j = (unsigned)__builtin_ctzll(slabs[i].free);
 		if (!commit(i, (j + 1) * step))
@@ -210,21 +233,36 @@ static void give_slab(struct class *c, unsigned k, uint32_t i)
 	give_place(i);
 }
 
+// n objects have been given back.
+static void leave(struct class *c, unsigned n)
+{
+	c->used -= n;
+	pthread_mutex_unlock(&c->lock);
+}
+
 void tm_slab_give(unsigned k, void *const *objects, unsigned n)
 {
-	struct class *c = &classes[k];
+	struct class *c = NULL;
 	size_t step = tm_slab_step(k);
+	unsigned mine = 0; // objects of c
 
-	pthread_mutex_lock(&c->lock);
-	for (unsigned o = 0; o < n; o++) {
+	for (unsigned o = 0; o < n; o++, mine++) {
 		uint32_t i = index_of(objects[o]);
+		struct class *its = &classes[slabs[i].set][k];
+		if (its != c) {
+			if (c)
+				leave(c, mine);
+			pthread_mutex_lock(&its->lock);
+			c = its;
+			mine = 0;
+		}
 		if (!slabs[i].free)
 			link_first(c, i);
 		__atomic_store_n(&slabs[i].free, slabs[i].free | bit_of(i, objects[o], step), __ATOMIC_RELEASE);
 		give_slab(c, k, i);
 	}
-	c->used -= n;
-	pthread_mutex_unlock(&c->lock);
+	if (c)
+		leave(c, mine);
 }
 
 void *tm_slab_take_companion(unsigned k, const void *object)
@@ -242,21 +280,22 @@ void *tm_slab_take_companion(unsigned k, const void *object)
 		atomic_fetch_and(&s->companions, ~bit);
 		return NULL;
 	}
-	atomic_fetch_add_explicit(&classes[k].companions, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&classes[s->set][k].companions, 1, memory_order_relaxed);
 	return (void *)(address(i) + j * step);
 }
 
 void tm_slab_give_companion(unsigned k, void *p)
 {
-	struct class *c = &classes[k];
 	uint32_t i = index_of(p);
+	unsigned set = slabs[i].set; // it stays the slab's until the companion goes
+	struct class *c = &classes[set][k];
 	uint64_t bit = bit_of(i, p, tm_slab_step(k));
 
 	atomic_fetch_sub_explicit(&c->companions, 1, memory_order_relaxed);
 	if (atomic_fetch_and(&slabs[i].companions, ~bit) != bit || __atomic_load_n(&slabs[i].free, __ATOMIC_RELAXED) != all(k))
 		return;
 	pthread_mutex_lock(&c->lock);
-	if (slabs[i].kind == k)
+	if (slabs[i].kind == k && slabs[i].set == set)
 		give_slab(c, k, i);
 	pthread_mutex_unlock(&c->lock);
 }
@@ -264,31 +303,41 @@ void tm_slab_give_companion(unsigned k, void *p)
 void tm_slab_bytes(size_t *used, size_t *held)
 {
 	*used = 0;
-	for (unsigned k = TM_SLAB_FEWEST; k < TM_SLAB_KINDS; k++)
-		*used += __atomic_load_n(&classes[k].used, __ATOMIC_RELAXED) * tm_slab_size(k) +
-			 classes[k].companions * TM_COMPANION;
+	for (unsigned set = 0; set < sets; set++)
+		for (unsigned k = TM_SLAB_FEWEST; k < TM_SLAB_KINDS; k++)
+			*used += __atomic_load_n(&classes[set][k].used, __ATOMIC_RELAXED) * tm_slab_size(k) +
+				 classes[set][k].companions * TM_COMPANION;
 	*held = __atomic_load_n(&places.pages, __ATOMIC_RELAXED) * TM_PAGE;
 }
 
 void tm_slab_lock_all(void)
 {
-	for (unsigned k = 0; k < TM_SLAB_KINDS; k++)
-		pthread_mutex_lock(&classes[k].lock);
-	pthread_mutex_lock(&places.lock);
+	for (unsigned set = 0;; set++) {
+		if (set == sets) {
+			pthread_mutex_lock(&places.lock);
+			if (set == sets)
+				break;
+			pthread_mutex_unlock(&places.lock); // a new one has come
+		}
+		for (unsigned k = 0; k < TM_SLAB_KINDS; k++)
+			pthread_mutex_lock(&classes[set][k].lock);
+	}
 }
 
 void tm_slab_unlock_all(void)
 {
 	pthread_mutex_unlock(&places.lock);
-	for (unsigned k = 0; k < TM_SLAB_KINDS; k++)
-		pthread_mutex_unlock(&classes[k].lock);
+	for (unsigned set = 0; set < sets; set++)
+		for (unsigned k = 0; k < TM_SLAB_KINDS; k++)
+			pthread_mutex_unlock(&classes[set][k].lock);
 }
 
 void tm_slab_locks_reset(void)
 {
 	pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
 
-	for (unsigned k = 0; k < TM_SLAB_KINDS; k++)
-		classes[k].lock = fresh;
+	for (unsigned set = 0; set < sets; set++)
+		for (unsigned k = 0; k < TM_SLAB_KINDS; k++)
+			classes[set][k].lock = fresh;
 	places.lock = fresh;
 }

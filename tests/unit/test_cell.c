@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "allocator/arena.h"
 #include "allocator/cell.h"
 #include "allocator/core.h"
 #include "allocator/front.h"
@@ -24,6 +25,13 @@ static bool full;
 void *tm_os_reserve_table(size_t size)
 {
 	return calloc(1, size);
+}
+
+static __thread unsigned set;
+
+unsigned tm_arena_set(void)
+{
+	return set;
 }
 
 uintptr_t tm_zone_take(enum tm_zone zone, size_t size, size_t alignment)
@@ -98,6 +106,31 @@ static void what_is_asked_for_together_lies_together(void **state)
 		assert_true(object && key && entry && line(object) == line(key) && line(key) == line(entry));
 		assert_true(tm_cell_code(object) == 2 && tm_cell_code(key) == 2 && tm_cell_code(entry) == 4);
 	}
+	end();
+}
+
+static void *first_of_another_set(void *arg)
+{
+	void *p;
+
+	set = 1;
+	tm_front.limit = 16;
+	p = take(2);
+	tm_cell_give(&p, 1);
+	end();
+	return p;
+}
+
+/* Threads with sets of their own begin in 2 MiB of their own each. */
+static void sets_grow_apart(void **state)
+{
+	void *mine = take(2), *other;
+	pthread_t t;
+
+	assert_int_equal(pthread_create(&t, NULL, first_of_another_set, NULL), 0);
+	pthread_join(t, &other);
+	assert_int_not_equal((uintptr_t)mine >> 21, (uintptr_t)other >> 21);
+	tm_cell_give(&mine, 1);
 	end();
 }
 
@@ -188,7 +221,7 @@ static void random_use(void **state)
 	assert_int_equal(used - before, bytes);
 	for (size_t i = 0; i < ZONE / TM_PAGE; i++)
 		committed_pages += committed[i];
-	assert_true(committed_pages * TM_PAGE <= held + 68 * TM_PAGE);
+	assert_true(committed_pages * TM_PAGE <= held + 72 * TM_PAGE);
 }
 
 static void *other_thread(void *arg)
@@ -225,6 +258,7 @@ static void threads_that_end_leave_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sets_grow_apart),
 		cmocka_unit_test(what_is_asked_for_together_lies_together),
 		cmocka_unit_test(what_lies_elsewhere_leaves_its_place_empty),
 		cmocka_unit_test(who_wants_one_size_only_wastes_little),

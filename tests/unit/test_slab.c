@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/arena.h"
 #include "allocator/core.h"
 #include "allocator/page_code.h"
 #include "allocator/slab.h"
@@ -30,6 +31,13 @@ static size_t page(uintptr_t addr)
 void *tm_os_reserve_table(size_t size)
 {
 	return calloc(1, size);
+}
+
+static __thread unsigned set;
+
+unsigned tm_arena_set(void)
+{
+	return set;
 }
 
 uintptr_t tm_zone_take(enum tm_zone zone, size_t size, size_t alignment)
@@ -238,6 +246,42 @@ static void companions_need_their_object(void **state)
 	tm_slab_give(k, objects, 2);
 }
 
+/* Slabs of threads with sets of their own lie in 2 MiB of their own each, of the same kinds, too; what another thread frees is had by its set again. */
+static void sets_grow_apart(void **state)
+{
+	enum { KINDS = 3, FEW = 20 };
+	void *objects[2 * KINDS][FEW + KINDS], *again[FEW + KINDS];
+	size_t used, held, before;
+
+	tm_slab_bytes(&before, &held);
+	for (unsigned i = 0; i < 2 * KINDS; i++) {
+		set = i % 2;
+		assert_int_equal(tm_slab_take(FEW + i / 2, objects[i], FEW + i / 2), FEW + i / 2);
+	}
+	for (unsigned i = 0; i < 2 * KINDS; i++)
+		for (unsigned j = 0; j < 2 * KINDS; j++)
+			assert_int_equal((uintptr_t)objects[i][0] >> 21 == (uintptr_t)objects[j][0] >> 21, i % 2 == j % 2);
+	set = 0;
+	tm_slab_give(FEW, &objects[1][5], 1);
+	tm_slab_give(FEW, &objects[0][7], 1);
+	assert_int_equal(tm_slab_take(FEW, again, 1), 1);
+	assert_ptr_equal(again[0], objects[0][7]);
+	set = 1;
+	assert_int_equal(tm_slab_take(FEW, &objects[1][5], 1), 1);
+	assert_int_equal((uintptr_t)objects[1][5] >> 21, (uintptr_t)objects[1][0] >> 21);
+	for (unsigned i = 0; i < FEW; i++) /* of both sets in turn */
+		again[i] = objects[i % 2][i];
+	tm_slab_give(FEW, again, FEW);
+	for (unsigned i = 0; i < FEW; i++)
+		again[i] = objects[!(i % 2)][i];
+	tm_slab_give(FEW, again, FEW);
+	for (unsigned i = 2; i < 2 * KINDS; i++)
+		tm_slab_give(FEW + i / 2, objects[i], FEW + i / 2);
+	set = 0;
+	tm_slab_bytes(&used, &held);
+	assert_int_equal(used, before);
+}
+
 static void neighbours_come_in_order(void **state)
 {
 	void *objects[8];
@@ -271,6 +315,7 @@ static void *exchange(void *arg)
 	unsigned seed = (unsigned)(uintptr_t)arg, n = 0;
 	void *mine[MINE];
 
+	set = seed;
 	for (unsigned round = 0; round < ROUNDS || n; round++) {
 		bool draining = round / 500 % 2; /* slabs go back, and come as other kinds */
 		unsigned which = (round / 1000 + (rand_r(&seed) % 8 == 0)) % 3;
@@ -324,6 +369,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_fit_and_waste_little),
+		cmocka_unit_test(sets_grow_apart),
 		cmocka_unit_test(random_use),
 		cmocka_unit_test(the_zone_ends),
 		cmocka_unit_test(companions_need_their_object),
