@@ -35,6 +35,7 @@ static const struct {
 	struct speed_load load[KINDS];
 } rows[] = {
 	{"redis", 1, LOADS("redis", "1", 1000000)},
+	{"redis", 8, LOADS("redis", "8", 400000)},
 	{"python", 1, LOADS("python", "1", 2000000)},
 	{"mariadb", 4, LOADS("mariadb", "4", 600000)},
 };
