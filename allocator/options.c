@@ -36,8 +36,8 @@ const struct tm_option tm_options[TM_OPTIONS] = {
 	[TM_OPT_ARENAS] = {NULL, "TIERMEM_ARENAS", "N", "0", TM_OPT_COUNT,
 			   "most sets of jemalloc arenas, at most 64; 0: four per CPU"},
 	[TM_OPT_TRACK] = {"track", "TIERMEM_TRACK", "SOURCE", "auto", TM_OPT_TRACKER,
-			  "what tells which memory is hot: sim (underneath a simulated VM), unit (in one), perf (PEBS, IBS), hint (faults), or auto: the first "
-			  "that works"},
+			  "what tells which memory is hot: sim (underneath a simulated VM), unit (in one), perf (PEBS, IBS), damon (NUMA nodes), hint (faults), or "
+			  "auto: the first that works, but damon"},
 	[TM_OPT_HINT_RATE] = {"hint-rate", "TIERMEM_HINT_RATE", "N", "200", TM_OPT_COUNT,
 			      "hint faults per second at most; 0: no tracking"},
 	[TM_OPT_BANDWIDTH] = {"bandwidth", "TIERMEM_BANDWIDTH", "SIZE", "64M", TM_OPT_SIZE,
@@ -190,9 +190,10 @@ bool tm_option_check(const struct tm_option *option, const char *value, char *wh
 		snprintf(why, size, "no policy '%s'; there are static, recency, hotness and oracle", value);
 		return false;
 	case TM_OPT_TRACKER:
-		if (!strcmp(value, "auto") || !strcmp(value, "sim") || !strcmp(value, "unit") || !strcmp(value, "perf") || !strcmp(value, "hint"))
+		if (!strcmp(value, "auto") || !strcmp(value, "sim") || !strcmp(value, "unit") || !strcmp(value, "perf") ||
+		    !strcmp(value, "damon") || !strcmp(value, "hint"))
 			return true;
-		snprintf(why, size, "cannot track by '%s'; there are auto, sim, unit, perf and hint", value);
+		snprintf(why, size, "cannot track by '%s'; there are auto, sim, unit, perf, damon and hint", value);
 		return false;
 	case TM_OPT_CAPTURE:
 		if (!strcmp(value, "auto") || !strcmp(value, "program") || !strcmp(value, "guest-ram"))

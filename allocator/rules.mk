@@ -2,9 +2,9 @@
 CFLAGS_allocator = -ftls-model=initial-exec
 
 ALLOCATOR_LIB := api api_advise api_pressure arena capture cell child class_heat conf control control_path direct_io far fork frames front granule guest guest_args heat_count heat_file heat_rate hint init look_pace migrate mirror mmap_reservation mmap_space mmap_zone move options os \
-	pace page_code perf_event pin place pool pool_share policy_hotness policy_random policy_recency policy_room policy_samples policy_static preload_fd preload_futex preload_guest preload_io preload_jemalloc \
+	pace page_code perf_event perf_ring pin place pool pool_share policy_hotness policy_random policy_recency policy_room policy_samples policy_static preload_fd preload_futex preload_guest preload_io preload_jemalloc \
 	preload_malloc preload_mmap \
-	quota runs share sim_link slab stats tier_find tier_numa tier_pmem track track_hint track_perf track_sim track_unit uffd worker
+	quota runs share sim_link slab stats tier_find tier_numa tier_pmem track track_damon track_hint track_perf track_sim track_unit uffd worker
 ALLOCATOR_LIB_OBJ := $(ALLOCATOR_LIB:%=$(BUILD)/pic/allocator/%.o)
 ALLOCATOR_CLI_OBJ := $(patsubst %,$(BUILD)/obj/allocator/%.o,$(addprefix cli/,main ask doctor doctor_devices doctor_kernel \
 	doctor_tiermem man migrate quota run stats sweep watch) conf control_path far granule mirror options os perf_event tier_find tier_numa tier_pmem)

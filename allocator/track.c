@@ -7,7 +7,7 @@
 #include <string.h>
 
 // The best first.
-static const struct tm_tracker *const trackers[] = {&tm_tracker_sim, &tm_tracker_unit, &tm_tracker_perf, &tm_tracker_hint};
+static const struct tm_tracker *const trackers[] = {&tm_tracker_sim, &tm_tracker_unit, &tm_tracker_perf, &tm_tracker_damon, &tm_tracker_hint};
 #define TRACKERS (sizeof(trackers) / sizeof(trackers[0]))
 
 static const struct tm_tracker *tracker;
@@ -34,7 +34,11 @@ bool tm_track_start(const char *asked, bool wanted, bool delays, char *why, size
 		const struct tm_tracker *t = trackers[i];
 		if (!any && strcmp(asked, t->name))
 			continue;
-		if ((no = unfit(t, wanted, delays)))
+		if (any && t->on_request)
+			no = "only on request";
+		else
+			no = unfit(t, wanted, delays);
+		if (no)
 			snprintf(whys[i], sizeof(whys[i]), "%s", no);
 		else if (t->start(whys[i], sizeof(whys[i])))
 			tracker = t;

@@ -13,6 +13,7 @@ struct tm_tracker {
 	const char *name;   // what --track calls it
 	const char *source; // and the statistics
 	bool counts;
+	bool on_request; // "auto" does not take it
 	// Before the worker is started, on the thread that starts it. False: it does not work here, and why says so, in a phrase with the mend.
 	bool (*start)(char *why, size_t size);
 	// Does what is due, or NULL. Returns in how many ns to call again. Engine held.
@@ -28,7 +29,7 @@ struct tm_tracker {
 	void (*forked)(void);
 };
 
-extern const struct tm_tracker tm_tracker_sim, tm_tracker_unit, tm_tracker_perf, tm_tracker_hint;
+extern const struct tm_tracker tm_tracker_sim, tm_tracker_unit, tm_tracker_perf, tm_tracker_damon, tm_tracker_hint;
 
 // Starts the best that works ("auto"), or the one asked for; wanted: the policy wants any; delays: only hint faults will do. False: the one that was
 // asked for does not work; why says why.

@@ -9,6 +9,7 @@
 #include "allocator/core.h"
 #include "allocator/migrate.h"
 #include "allocator/perf_event.h"
+#include "allocator/perf_ring.h"
 #include "allocator/policy.h"
 #include "allocator/track.h"
 
@@ -31,7 +32,7 @@
 
 static struct perf_event_attr attr;
 static int fds[EVENTS], n_fds;
-static struct perf_event_mmap_page *rings[CPUS];
+static struct tm_perf_ring rings[CPUS];
 static int first_fd[CPUS]; // whose ring it is, by CPU
 static int cpus;	   // from 0 on, some of them may be offline
 static int refused;	   // errno of the last event that could not be had; EMFILE stays
@@ -51,10 +52,8 @@ static bool open_event(int tid, int cpu)
 	int fd = (int)tm_os_syscall(SYS_perf_event_open, (long)&attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
-	if (rings[cpu] ? ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, first_fd[cpu]) != 0
-		       : (rings[cpu] = tm_os_mmap(NULL, TM_PAGE + RING, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) == MAP_FAILED) {
+	if (rings[cpu].page ? ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, first_fd[cpu]) != 0 : !tm_perf_ring_open(&rings[cpu], fd, RING)) {
 		int error = errno;
-		rings[cpu] = rings[cpu] == MAP_FAILED ? NULL : rings[cpu];
 		close(fd);
 		errno = error;
 		return false;
@@ -78,9 +77,7 @@ static void open_thread(const char *name, int tid)
 static void close_all(void)
 {
 	for (int cpu = 0; cpu < CPUS; cpu++) {
-		if (rings[cpu])
-			tm_os_munmap(rings[cpu], TM_PAGE + RING);
-		rings[cpu] = NULL;
+		tm_perf_ring_close(&rings[cpu]);
 		first_fd[cpu] = 0;
 	}
 	for (int i = 0; i < n_fds; i++)
@@ -143,47 +140,29 @@ static bool missed(uint64_t source)
 	return !(attr.sample_type & PERF_SAMPLE_DATA_SRC) || !(s.mem_lvl & PERF_MEM_LVL_HIT) || !(s.mem_lvl & caches);
 }
 
-// Copies out of a ring, whose end may be within.
-static void copy(void *to, const struct perf_event_mmap_page *ring, uint64_t at, size_t n)
-{
-	const char *data = (const char *)ring + TM_PAGE;
-	size_t from = at & (RING - 1), whole = RING - from < n ? RING - from : n;
+static void (*taker)(size_t g, uint32_t n);
 
-	memcpy(to, data + from, whole);
-	memcpy((char *)to + whole, data, n - whole);
-}
-
-static void read_ring(struct perf_event_mmap_page *ring, void (*take)(size_t g, uint32_t n))
+static void take_sample(const void *sample, size_t size)
 {
-	uint64_t head = __atomic_load_n(&ring->data_head, __ATOMIC_ACQUIRE), at = ring->data_tail;
 	struct {
-		struct perf_event_header header;
 		uint64_t address, source;
-	} r;
+	} s = {0};
 
-	for (; at < head; at += r.header.size) {
-		copy(&r.header, ring, at, sizeof(r.header));
-		if (r.header.size < sizeof(r.header))
-			break; // it cannot be
-		if (r.header.type != PERF_RECORD_SAMPLE)
-			continue;
-		r.source = 0;
-		copy(&r, ring, at, r.header.size < sizeof(r) ? r.header.size : sizeof(r));
-		size_t g = tm_index(r.address);
-		all_samples++;
-		if (take && tm_ours(r.address) && missed(r.source) && (tm.table[g].state == TM_DRAM || tm.table[g].state == TM_PMEM))
-			take(g, 1);
-	}
-	__atomic_store_n(&ring->data_tail, head, __ATOMIC_RELEASE);
+	memcpy(&s, sample, size < sizeof(s) ? size : sizeof(s));
+	size_t g = tm_index(s.address);
+	all_samples++;
+	if (taker && tm_ours(s.address) && missed(s.source) && (tm.table[g].state == TM_DRAM || tm.table[g].state == TM_PMEM))
+		taker(g, 1);
 }
 
 static void collect(void (*take)(size_t g, uint32_t n))
 {
 	uint64_t before = tm_os_thread_cpu_ns(), seen = all_samples, cost;
 
+	taker = take;
 	for (int cpu = 0; cpu < cpus; cpu++) {
-		if (rings[cpu])
-			read_ring(rings[cpu], take);
+		if (rings[cpu].page)
+			tm_perf_ring_read(&rings[cpu], take_sample);
 	}
 	cost = tm_os_thread_cpu_ns() - before + (all_samples - seen) * SAMPLE_NS;
 	cpu_ns += cost;

@@ -119,10 +119,10 @@ static void heat(struct doctor *d)
 		doctor_add(d, "perf PEBS/IBS", OK, NULL, "%s, perf_event_paranoid is %s; tiermem uses it (--track perf), tested without such a PMU",
 			   n > 1 ? "PEBS" : "IBS", paranoid);
 	if (there(d, "/sys/kernel/mm/damon/admin"))
-		doctor_add(d, "DAMON", OK, NULL, "sysfs interface is there (tiermem does not use it: it sees no DAX mappings)");
+		doctor_add(d, "DAMON", OK, NULL, "sysfs interface is there; tiermem uses it on request, for NUMA nodes (--track damon)");
 	else
 		doctor_add(d, "DAMON", MISSING,
-			   "not needed: tiermem does not use it",
+			   "a kernel with CONFIG_DAMON_SYSFS (Debian 13 has it); only NUMA nodes can be watched by it",
 			   "no sysfs interface");
 }
 

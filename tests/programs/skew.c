@@ -1,5 +1,5 @@
-// Touches values at random: skew SECONDS VALUES HOT, where HOT is the percentage of values, the last ones allocated, that get
-// 95 % of the touches; 100: all alike. Prints what percentage of the hot values' pages is on a shared mapping (PMEM), or on another NUMA node
+// Touches values at random: skew SECONDS VALUES HOT [SHARE], where HOT is the percentage of values, the last ones allocated, that get
+// SHARE % of the touches (95); 100: all alike. Prints what percentage of the hot values' pages is on a shared mapping (PMEM), or on another NUMA node
 // than the first, at the start and at the end.
 #include "pmem_share.h"
 
@@ -21,6 +21,7 @@ static void stop(int signal)
 int main(int argc, char **argv)
 {
 	long n = argc > 2 ? atol(argv[2]) : 20000, hot = n * (argc > 3 ? atol(argv[3]) : 100) / 100;
+	uint64_t share = argc > 4 ? (uint64_t)atol(argv[4]) : 95;
 	uint64_t seed = 88172645463325252u, sum = 0, steps = 0;
 	time_t end;
 
@@ -36,7 +37,7 @@ int main(int argc, char **argv)
 			seed ^= seed << 13;
 			seed ^= seed >> 7;
 			seed ^= seed << 17;
-			long i = seed % 100 < 95 ? n - 1 - (long)((seed >> 16) % (uint64_t)hot)
+			long i = seed % 100 < share ? n - 1 - (long)((seed >> 16) % (uint64_t)hot)
 						 : (long)((seed >> 16) % (uint64_t)n);
 			for (int b = 0; b < SIZE; b += 64)
 				sum += (unsigned char)values[i][b]++;

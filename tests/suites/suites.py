@@ -300,6 +300,11 @@ def main():
     if options.packages:
         print("\n".join(p for name in options.suite or SUITES for p in packages(conf[name])))
         return 0
+    if options.keep:
+        try:
+            Path(options.keep).mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            sys.exit(f"suites: --keep {options.keep}: {e.strerror}; give a folder that is there or can be made")
     differ = [run_suite(name, conf, options.short, options.keep, options.dram) for name in options.suite or SUITES]
     return 1 if any(differ) else 0
 
