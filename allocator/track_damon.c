@@ -206,7 +206,8 @@ static uint64_t cpu_used(void)
 		at = strrchr(text, ')');
 	for (int n = 2; at && n < 14; n++) // of its fields: time in user mode, then in the kernel
 		at = strchr(at + 1, ' ');
-	return read_ns + (at ? (strtoull(at, &at, 10) + strtoull(at, NULL, 10)) * STAT_NS : 0);
+	uint64_t user = at ? strtoull(at, &at, 10) : 0, system = at ? strtoull(at, NULL, 10) : 0;
+	return read_ns + (user + system) * STAT_NS;
 }
 
 // By what it has cost, whether it is to do so at another pace.
