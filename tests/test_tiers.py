@@ -41,7 +41,7 @@ def run(tmp_path, kernel, script, **extra):
         pytest.skip(f"needs the guest: make {kernel.split('/')[0]}")
     (tmp_path / "disk").write_bytes(bytes(8 * MB))
     subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-O", "^has_journal", tmp_path / "fs", "96M"], check=True)
-    machine = nodes(128)
+    machine = nodes(256)  # half of it is free when the guest has booted; a family of four processes shares that
     for i in (1, 2):
         machine["qemu"] += ["-object", f"memory-backend-ram,id=p{i},size=128M", "-device", f"nvdimm,memdev=p{i},id=nv{i}"]
     for i, file in enumerate(("disk", "fs")):
