@@ -118,6 +118,7 @@ static bool take_fresh(uint32_t *i, unsigned set)
 	return at;
 }
 
+// A place for one more slab; false: the zone is full.
 static bool take_place(uint32_t *i, unsigned set)
 {
 	bool found = true;

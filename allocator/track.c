@@ -13,9 +13,11 @@ static const struct tm_tracker *const trackers[] = {&tm_tracker_sim, &tm_tracker
 static const struct tm_tracker *tracker;
 static char whys[TRACKERS][256]; // empty: not tried
 
-// Why one cannot be used, whatever the machine.
-static const char *unfit(const struct tm_tracker *t, bool wanted, bool delays)
+// Why one is not to be used, whatever the machine.
+static const char *unfit(const struct tm_tracker *t, bool any, bool wanted, bool delays)
 {
+	if (any && t->on_request)
+		return "only on request";
 	if (!wanted)
 		return "the policy asks for none";
 	if (tm_sim && t != &tm_tracker_sim)
@@ -34,11 +36,7 @@ bool tm_track_start(const char *asked, bool wanted, bool delays, char *why, size
 		const struct tm_tracker *t = trackers[i];
 		if (!any && strcmp(asked, t->name))
 			continue;
-		if (any && t->on_request)
-			no = "only on request";
-		else
-			no = unfit(t, wanted, delays);
-		if (no)
+		if ((no = unfit(t, any, wanted, delays)))
 			snprintf(whys[i], sizeof(whys[i]), "%s", no);
 		else if (t->start(whys[i], sizeof(whys[i])))
 			tracker = t;
