@@ -138,6 +138,8 @@ size_t tm_zone_first(enum tm_zone zone);
 size_t tm_zone_end(enum tm_zone zone);
 // Address space of a zone that nothing has used yet; 0: there is no more. Lock-free.
 uintptr_t tm_zone_take(enum tm_zone zone, size_t size, size_t alignment);
+// Where what core dumps contain of a heap zone ends: behind all that is in use.
+uintptr_t tm_zone_shown(enum tm_zone zone);
 
 // All that a zone has handed out, for who walks it: the zone itself and, of captured mappings, used blocks of the far area. In spans, first to last:
 // [*first, *end) is the k-th; false: there are no more. By number: tm_zone_size() granules, of which tm_zone_granule() is the i-th. Numbers

@@ -9,6 +9,12 @@
 
 struct tm_core tm;
 
+#define SHOW_LEAST ((uintptr_t)2 << 20)
+#define SHOW_MOST  ((uintptr_t)64 << 20)
+#define SHOW_PART  4
+
+static _Atomic uintptr_t shown[TM_ZONES]; // what core dumps contain of a heap zone ends here
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 
@@ -94,7 +100,7 @@ bool tm_granules_init(uint64_t zone_bytes, bool far)
 	tm_no_huge((void *)tm.base, zone_bytes * TM_ZONES);
 	tm_mirror_no_huge();
 	for (int z = 0; z < TM_ZONES; z++)
-		tm.bump[z] = tm.base + (uintptr_t)z * zone_bytes;
+		shown[z] = tm.bump[z] = tm.base + (uintptr_t)z * zone_bytes;
 	tm.mmap_floor = tm.bump[TM_MMAP];
 	tm.far_floor = tm.base + TM_ZONES * zone_bytes;
 	return true;
@@ -138,6 +144,30 @@ size_t tm_zone_end(enum tm_zone zone)
 	return tm_index(tm.bump[zone] + tm.granule - 1);
 }
 
+// Core dumps contain a zone up to `end`, and a part of what it has beyond: the call waits until no thread of the program is in a page fault, so it should
+// be rare. What was never touched is a hole in a core dump.
+static void show(enum tm_zone zone, uintptr_t end)
+{
+	uintptr_t start = tm.base + (uintptr_t)zone * tm.zone_bytes, old = atomic_load(&shown[zone]), ahead = (end - start) / SHOW_PART, to;
+
+	ahead = ahead < SHOW_LEAST ? SHOW_LEAST : ahead > SHOW_MOST ? SHOW_MOST : ahead;
+	do {
+		if (end <= old)
+			return;
+		to = (end + ahead + tm.granule - 1) & ~(tm.granule - 1);
+		if (to > start + tm.zone_bytes)
+			to = start + tm.zone_bytes;
+	} while (!atomic_compare_exchange_weak(&shown[zone], &old, to));
+	// Whole granules: the kernel must have each in one mapping.
+	tm_os_madvise((void *)old, to - old, MADV_DODUMP);
+	tm_mirror_dump(old, to - old);
+}
+
+uintptr_t tm_zone_shown(enum tm_zone zone)
+{
+	return shown[zone];
+}
+
 uintptr_t tm_zone_take(enum tm_zone zone, size_t size, size_t alignment)
 {
 	uintptr_t limit = tm.base + ((uintptr_t)zone + 1) * tm.zone_bytes, old = atomic_load(&tm.bump[zone]), start;
@@ -147,12 +177,7 @@ uintptr_t tm_zone_take(enum tm_zone zone, size_t size, size_t alignment)
 		if (start < old || size > limit || start > limit - size)
 			return 0;
 	} while (!atomic_compare_exchange_weak(&tm.bump[zone], &old, start + size));
-	// Whole granules, and what alignment has skipped: the kernel must have each in one mapping. (The one that old is in was there the last time.)
-	uintptr_t from = (old + tm.granule - 1) & ~(tm.granule - 1), to = (start + size + tm.granule - 1) & ~(tm.granule - 1);
-	if (from < to) {
-		tm_os_madvise((void *)from, to - from, MADV_DODUMP);
-		tm_mirror_dump(from, to - from);
-	}
+	show(zone, start + size);
 	return start;
 }
 

@@ -37,10 +37,11 @@ void tm_mirror_renew(void)
 	*(volatile char *)mirror = 0; // one anon_vma for all of it
 	tm_os_madvise(mirror, HUGE_BYTES, MADV_DONTNEED);
 	tm_os_madvise(mirror, tm.bytes, MADV_DONTDUMP);
-	for (int z = 0; z < TM_ZONES; z++)
-		for (size_t k = 0; tm_zone_span((enum tm_zone)z, k, &first, &end); k++)
-			if (first < end)
-				tm_mirror_dump((uintptr_t)tm_address(first), (end - first) << tm.shift);
+	for (int z = 0; z < TM_MMAP; z++)
+		tm_mirror_dump(tm.base + (uintptr_t)z * tm.zone_bytes, tm_zone_shown((enum tm_zone)z) - tm.base - (uintptr_t)z * tm.zone_bytes);
+	for (size_t k = 0; tm_zone_span(TM_MMAP, k, &first, &end); k++)
+		if (first < end)
+			tm_mirror_dump((uintptr_t)tm_address(first), (end - first) << tm.shift);
 }
 
 bool tm_mirror_register(void)

@@ -40,7 +40,7 @@ static struct {
 	struct {
 		uintptr_t next, end;
 	} fresh[TM_ARENA_SETS]; // never used yet
-	size_t pages; // committed in slabs
+	_Atomic size_t pages; // committed in slabs
 } places = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 bool tm_slab_init(void)
@@ -96,13 +96,6 @@ static void unlink_slab(struct class *c, uint32_t i)
 		slabs[s->next - 1].prev = s->prev;
 }
 
-static void count_pages(int64_t n)
-{
-	pthread_mutex_lock(&places.lock);
-	places.pages += (size_t)n;
-	pthread_mutex_unlock(&places.lock);
-}
-
 // A place for one more slab that was never used; false: the zone is full. Threads that grow at a time have 2 MiB each: if they entered a huge page
 // together, the kernel would fill in one for each of them, and throw away all but one.
 static bool take_fresh(uint32_t *i, unsigned set)
@@ -140,7 +133,7 @@ static void give_place(uint32_t i)
 	struct slab *s = &slabs[i];
 
 	if (s->committed && tm_decommit(address(i), s->committed * TM_PAGE)) {
-		count_pages(-s->committed);
+		atomic_fetch_sub_explicit(&places.pages, s->committed, memory_order_relaxed);
 		s->committed = 0;
 	}
 	pthread_mutex_lock(&places.lock);
@@ -175,7 +168,7 @@ static bool commit(uint32_t i, size_t bytes)
 		return true;
 	if (!tm_commit(address(i) + s->committed * TM_PAGE, (pages - s->committed) * TM_PAGE))
 		return false;
-	count_pages((int64_t)pages - s->committed);
+	atomic_fetch_add_explicit(&places.pages, pages - s->committed, memory_order_relaxed);
 	s->committed = (uint8_t)pages;
 	return true;
 }
@@ -308,7 +301,7 @@ void tm_slab_bytes(size_t *used, size_t *held)
 		for (unsigned k = TM_SLAB_FEWEST; k < TM_SLAB_KINDS; k++)
 			*used += __atomic_load_n(&classes[set][k].used, __ATOMIC_RELAXED) * tm_slab_size(k) +
 				 classes[set][k].companions * TM_COMPANION;
-	*held = __atomic_load_n(&places.pages, __ATOMIC_RELAXED) * TM_PAGE;
+	*held = atomic_load_explicit(&places.pages, memory_order_relaxed) * TM_PAGE;
 }
 
 void tm_slab_lock_all(void)
