@@ -110,6 +110,9 @@ void tm_child_adopt(void)
 	tm_share_reset();
 	tm_move_reset();
 	tm_api_pressure_reset();
+	tm_lock();
+	tm_keep_small();
+	tm_unlock();
 	tm_mirror_renew();
 	if (tm.uffd_works && tm_uffd_init())
 		tm_migrate_register();

@@ -46,9 +46,14 @@ void tm_locks_reset(void)
 	cond = fresh_cond;
 }
 
+static bool in_heap(uintptr_t addr)
+{
+	return addr - tm.base < TM_MMAP * tm.zone_bytes;
+}
+
 void tm_no_huge(void *addr, size_t size)
 {
-	if (tm.no_huge)
+	if (tm.no_huge || (tm.early && !in_heap((uintptr_t)addr)))
 		tm_os_madvise(addr, size, MADV_NOHUGEPAGE);
 }
 
@@ -77,6 +82,15 @@ static bool reserve(size_t align)
 	return false;
 }
 
+// Of the zones, or of all but the heap.
+static void keep_huge_out(void)
+{
+	size_t from = tm.early ? TM_MMAP * tm.zone_bytes : 0;
+
+	tm_no_huge((void *)(tm.base + from), TM_ZONES * tm.zone_bytes - from);
+	tm_mirror_no_huge(from);
+}
+
 bool tm_granules_init(uint64_t zone_bytes, bool far)
 {
 	const size_t align = (size_t)4 << 20;
@@ -96,9 +110,9 @@ bool tm_granules_init(uint64_t zone_bytes, bool far)
 	char text[64];
 	tm_os_read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
 	tm.huge_unasked = strstr(text, "[always]");
-	tm.no_huge = tm.quota != TM_UNLIMITED && tm.huge_unasked;
-	tm_no_huge((void *)tm.base, zone_bytes * TM_ZONES);
-	tm_mirror_no_huge();
+	tm.early = tm.early && tm.huge_unasked;
+	tm.no_huge = tm.quota != TM_UNLIMITED && tm.huge_unasked && !tm.early;
+	keep_huge_out();
 	for (int z = 0; z < TM_ZONES; z++)
 		shown[z] = tm.bump[z] = tm.base + (uintptr_t)z * zone_bytes;
 	tm.mmap_floor = tm.bump[TM_MMAP];
@@ -106,13 +120,22 @@ bool tm_granules_init(uint64_t zone_bytes, bool far)
 	return true;
 }
 
+bool tm_half_taken(void)
+{
+	uint64_t bytes = tm.count.granules[0][TM_MMAP] << tm.shift;
+
+	for (int z = 0; z < TM_MMAP; z++)
+		bytes += tm.bump[z] - tm.base - (uintptr_t)z * tm.zone_bytes;
+	return bytes > tm.quota_bytes / 2;
+}
+
 void tm_keep_small(void)
 {
 	if (tm.no_huge || !tm.huge_unasked)
 		return;
-	tm.no_huge = true;
-	tm_no_huge((void *)tm.base, tm.zone_bytes * TM_ZONES);
-	tm_mirror_no_huge();
+	tm.no_huge = tm.had_huge = true;
+	tm.early = false;
+	keep_huge_out();
 	// What the kernel filled in beside the granules in use is not counted: away with it.
 	for (int z = TM_SMALL; z <= TM_BULK; z++) {
 		size_t end = tm_zone_end((enum tm_zone)z);

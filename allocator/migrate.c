@@ -144,6 +144,8 @@ static size_t to_frames(size_t g, size_t n, uint32_t frame)
 
 	moved = tm_os_uffd_register(tm.uffd, at, bytes) ? 0 : to_stage(at, n);
 	if (moved) {
+		if (tm.had_huge) // splits them: a part of one that is given back is free only when all of it is
+			tm_os_madvise(stage, bytes, MADV_COLD);
 		tm_pmem_store(frame, stage, (uint32_t)moved);
 		if (!tm_pmem_map(at, frame, (uint32_t)moved, PROT_READ | PROT_WRITE, false)) {
 			from_stage(g, moved);

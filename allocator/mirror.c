@@ -49,10 +49,10 @@ bool tm_mirror_register(void)
 	return mirror && !tm_os_uffd_register_writes(tm.uffd_remap, mirror, tm.bytes);
 }
 
-void tm_mirror_no_huge(void)
+void tm_mirror_no_huge(size_t from)
 {
 	if (mirror)
-		tm_no_huge(mirror, tm.bytes);
+		tm_no_huge(mirror + from, tm.bytes - from);
 }
 
 void tm_mirror_dump(uintptr_t addr, size_t size)

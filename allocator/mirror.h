@@ -19,8 +19,8 @@ bool tm_mirror_init(void);
 void tm_mirror_renew(void);
 // With a new userfaultfd. False: it cannot be, so nothing can migrate.
 bool tm_mirror_register(void);
-// The zones have lost transparent huge pages, and so does it.
-void tm_mirror_no_huge(void);
+// The zones have lost transparent huge pages from this offset on, and so does it.
+void tm_mirror_no_huge(size_t from);
 // Address space is in use from now on: what comes to lie there belongs in a core dump.
 void tm_mirror_dump(uintptr_t addr, size_t size);
 

@@ -106,7 +106,7 @@ static void settings(struct doctor *d)
 		doctor_add(d, "transparent huge pages", UNKNOWN, NULL, "cannot read the setting");
 	else
 		doctor_add(d, "transparent huge pages", OK, NULL, "%s%s", text,
-			   strstr(text, "[always]") ? ": tiermem keeps them out of processes with a quota"
+			   strstr(text, "[always]") ? ": tiermem keeps them out of processes that have taken half of their quota"
 						    : "");
 }
 
