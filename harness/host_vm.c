@@ -94,7 +94,7 @@ static void command_line(struct arguments *a, const struct host *h, const struct
 	arguments_add(a, "%s", in_dir(vm, "initrd"));
 	arguments_add(a, "-append");
 	arguments_add(
-		a, "console=ttyS0 panic=-1 clocksource=tsc tsc=reliable nokaslr random.trust_cpu=on quiet");
+		a, "console=ttyS0 panic=-1 clocksource=tsc tsc=reliable nokaslr random.trust_cpu=on cryptomgr.notests quiet");
 	arguments_add(a, "-serial");
 	arguments_add(a, "file:%s", qemu_escaped(e[1], in_dir(vm, "console.log")));
 	arguments_add(a, "-serial");

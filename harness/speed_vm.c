@@ -100,7 +100,7 @@ static void command_line(const struct machine *m, struct arguments *a)
 	arguments_add(a, "-initrd");
 	arguments_add(a, "%s", in_dir(m, "initrd"));
 	arguments_add(a, "-append");
-	arguments_add(a, "console=ttyS0 panic=-1 clocksource=%s nokaslr random.trust_cpu=on quiet",
+	arguments_add(a, "console=ttyS0 panic=-1 clocksource=%s nokaslr random.trust_cpu=on cryptomgr.notests quiet",
 		      tsc ? "tsc tsc=reliable" : "hpet tsc=unstable");
 	for (int i = 0; i < 2; i++) {
 		arguments_add(a, "-serial");

@@ -72,7 +72,7 @@ def run(folder, script, *, programs=("tmmark",), libraries=(), extra=None, vcpus
             "-smp", str(vcpus), "-m", f"{memory},slots=4,maxmem=16G", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", str(seed),
             "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(kernel / "vmlinuz"),
             "-initrd", str(folder / "initrd"), "-append",
-            f"console=ttyS0 panic=-1 {append} nokaslr random.trust_cpu=on quiet",
+            f"console=ttyS0 panic=-1 {append} nokaslr random.trust_cpu=on cryptomgr.notests quiet",
             "-serial", f"file:{folder}/console.log", "-serial", f"file:{folder}/results.log",
             "-object", f"memory-backend-file,id=rootmem,share=off,mem-path={root},size={root.stat().st_size}",
             "-device", "nvdimm,memdev=rootmem,id=nv0"]
