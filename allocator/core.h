@@ -87,7 +87,7 @@ struct tm_core {
 	bool huge_unasked; // the kernel uses transparent huge pages wherever it can
 	bool no_huge;	   // keep them out
 	bool had_huge;	   // not from the beginning: pages may be parts of one
-	bool early;	   // a quota, and not half of it is taken: the heap may have huge pages, and nothing is tracked or moved (tm_keep_small())
+	bool early;	   // a quota, and not half of it is taken, and nothing has moved: the heap may have huge pages (tm_keep_small())
 	bool grown_up;	   // nothing was committed for a while: the reserve is not needed
 	bool heap;	   // malloc's memory is managed
 	bool guest;	   // underneath a VM: guest RAM is (guest.h), and nothing else
@@ -131,7 +131,7 @@ static inline void *tm_address(size_t g)
 enum tm_zone tm_zone_of(size_t g);
 // Keeps huge pages out of a range where the kernel would use them unasked and the quota counts granules.
 void tm_no_huge(void *addr, size_t size);
-// The same for all of the zones, when a process without a quota gets one or is told to use PMEM, or half of the quota is taken. tm_lock held.
+// The same for all of the zones, when a process without a quota gets one or half of the quota is taken, and before memory moves. tm_lock held.
 void tm_keep_small(void);
 // Whether what the kernel may have filled in, counted or not, can be more than half of the quota.
 bool tm_half_taken(void);

@@ -75,6 +75,7 @@ bool tm_hint_set(size_t g)
 	bool ok = false;
 
 	tm_lock();
+	tm_keep_small();
 	int slot = find_slot(false, 0);
 	struct tm_granule *t = &tm.table[g];
 	if (!slot_memory)

@@ -129,7 +129,7 @@ static bool set_up(void)
 	tm.pool_dram = number(TM_OPT_POOL_DRAM);
 	tm.quota_bytes = tm.quota_bytes < tm.pool_dram ? tm.quota_bytes : tm.pool_dram;
 	tm.quota = tm.quota_bytes == TM_UNLIMITED ? TM_UNLIMITED : tm.quota_bytes >> tm.shift;
-	tm.early = !tm.guest && tm.quota != TM_UNLIMITED && tm.pool_dram == TM_UNLIMITED && strcmp(tm.value[TM_OPT_TEST_MIGRATE], "random");
+	tm.early = !tm.guest && tm.quota != TM_UNLIMITED && tm.pool_dram == TM_UNLIMITED;
 	if (!tm_granules_init(number(TM_OPT_RESERVE), !tm.guest))
 		return give_up("", "cannot reserve address space; lift the limit (ulimit -v unlimited)");
 	if (!tm_pmem_open(tm.value[TM_OPT_PMEM_PATH], tm.granule, &tm_pmem, why, sizeof(why)))

@@ -186,6 +186,7 @@ size_t tm_demote(size_t g, size_t n)
 	enum tm_zone zone = tm_zone_of(g);
 
 	tm_lock();
+	tm_keep_small();
 	n = same_run(g, n, TM_DRAM);
 	if (!n || !tm_mappings_allow(g, n) ||
 	    (frame = tm_frames_take(g, (uint32_t)n, &got)) == TM_NO_FRAME) {

@@ -79,17 +79,10 @@ static uint64_t reserve(enum tm_zone zone)
 	return wanted - first;
 }
 
-// From now on each granule is counted, tracked and moved by itself.
-static void end_early(void)
-{
-	tm_keep_small();
-	tm_kick(true);
-}
-
 static bool take(enum tm_zone zone, uint64_t n, uint64_t keep)
 {
 	if (tm.early && tm_half_taken())
-		end_early();
+		tm_keep_small();
 	if (tm.quota != TM_UNLIMITED && tm.count.total[0] + n + keep > tm.quota)
 		return false;
 	tm.count.total[0] += n;

@@ -93,7 +93,7 @@ static void *work(void *unused)
 		tm_engine_take();
 		uint64_t now = tm_os_now_ns(), wait = tm_move_tick(now), share = tm_share_tick(now);
 		wait = wait < share ? wait : share;
-		if (!tm_move_busy() && !tm.early) {
+		if (!tm_move_busy()) {
 			uint64_t policy = tm_policy->tick(now), track = tm_track_tick(now);
 			wait = wait < policy ? wait : policy;
 			wait = wait < track ? wait : track;
