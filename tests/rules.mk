@@ -19,6 +19,7 @@ UNIT_OBJECTS_test_far     := $(patsubst %,$(BUILD)/obj/allocator/%.o,far granule
 UNIT_LIBS_test_far         = -lpmem2
 UNIT_OBJECTS_test_slab    := $(BUILD)/obj/allocator/slab.o
 UNIT_OBJECTS_test_cell    := $(BUILD)/obj/allocator/cell.o
+UNIT_OBJECTS_test_front   := $(BUILD)/obj/allocator/front.o
 UNIT_OBJECTS_test_stripes := $(UNIT_OBJECTS_test_far)
 UNIT_LIBS_test_stripes     = -lpmem2
 UNIT_OBJECTS_test_perf_event := $(patsubst %,$(BUILD)/obj/allocator/%.o,perf_event os)
