@@ -4,6 +4,7 @@
 #include "allocator/hint.h"
 #include "allocator/core.h"
 #include "allocator/direct_io.h"
+#include "allocator/migrate.h"
 #include "allocator/mirror.h"
 #include "allocator/tier_pmem.h"
 #include "allocator/uffd.h"
@@ -107,9 +108,7 @@ void tm_hint_restore(size_t g, bool touched)
 	if (slot < 0)
 		return;
 	if (dram || tm_pmem_anonymous()) {
-		while (tm_os_mremap(slot_address(slot), tm.granule, tm.granule,
-				    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at) == MAP_FAILED)
-			tm_os_wait_for_memory();
+		tm_put_back(g, slot_address(slot));
 		if (tm_zone_of(g) == TM_MMAP)
 			tm_uffd_watch(g, 1);
 		tm_os_uffd_wake(tm.uffd, at, tm.granule);

@@ -121,15 +121,35 @@ static size_t to_stage(char *at, size_t n)
 	return i;
 }
 
+void tm_put_back(size_t g, char *from)
+{
+	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+	char *at = tm_address(g);
+	size_t copied = 0;
+
+	while (!copied && tm_os_mremap(from, tm.granule, tm.granule, flags, at) == MAP_FAILED) {
+		if (!tm_os_uffd_copy(tm.uffd, at, from, TM_PAGE))
+			copied = TM_PAGE;
+		else
+			tm_os_wait_for_memory();
+	}
+	if (!copied)
+		return;
+	while (copied < tm.granule) { // the program has the first page and may write it: no mremap any more
+		if (!tm_os_uffd_copy(tm.uffd, at + copied, from + copied, TM_PAGE))
+			copied += TM_PAGE;
+		else
+			tm_os_wait_for_memory();
+	}
+	tm_os_uffd_unregister(tm.uffd, at, tm.granule);
+	tm_os_madvise(from, tm.granule, MADV_DONTNEED);
+}
+
 // Undoes to_stage(): the pages go back to where they were.
 static void from_stage(size_t g, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		while (tm_os_mremap(stage + (i << tm.shift), tm.granule, tm.granule,
-				    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
-				    tm_address(g + i)) == MAP_FAILED)
-			tm_os_wait_for_memory();
-	}
+	for (size_t i = 0; i < n; i++)
+		tm_put_back(g + i, stage + (i << tm.shift));
 	tm_lock();
 	if (tm_zone_of(g) == TM_MMAP)
 		tm_uffd_watch(g, n);

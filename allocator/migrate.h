@@ -34,4 +34,8 @@ bool tm_engine_wanted(void);
 size_t tm_demote(size_t g, size_t n);
 size_t tm_promote(size_t g, size_t n);
 
+// Pages of granule g that were moved to `from` by mremap (its mapping is registered with tm.uffd) go back: by mremap, or by copying
+// should the kernel refuse that for good. The engine or tm_lock held.
+void tm_put_back(size_t g, char *from);
+
 #endif

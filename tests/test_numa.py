@@ -34,6 +34,14 @@ nodes() { # MiB on the far nodes, of mappings that are theirs; of others
 		END { printf "far %.1f strangers %.1f\\n", s[1] / 256, s[0] / 256 }' /proc/$1/numa_maps
 }
 tiers() { tiermem stats $1 | awk '/^dram|^pmem /{ printf "%s %s ", $1, $2 } /^migrations|^pmem:/'; }
+both() { # of one moment: nothing has moved between them
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		t=$(tiers $1); n=$(nodes $1)
+		[ "$t" = "$(tiers $1)" ] && break
+		sleep 0.5
+	done
+	echo "$t"; echo "$n"
+}
 """
 
 REDIS = START + """
@@ -42,10 +50,10 @@ tiermem run --dram 8M --pmem auto -- redis-server --save '' --bind 127.0.0.1 --p
 s=$!
 load() { tmload -t 1 -c 2 -p 6001 --key-maximum 15000 -d 1024 --wait-for-server 60 --key-pattern P:P "$@" >/tm/out || cat /tm/out /tm/log; }
 load --ratio 1:0 -n allkeys
-tiers $s; nodes $s
+both $s
 tiermem quota $s 12M; load --ratio 0:1 -n allkeys; tiermem quota $s 4M
 for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.5; tiers $s | grep -q 'dram 4.0' && break; done
-tiers $s; nodes $s
+both $s
 load --ratio 0:1 -n allkeys
 redis-cli -p 6001 bgsave; load --ratio 1:1 -n 5000
 while redis-cli -p 6001 info persistence | grep -q bgsave_in_progress:1; do sleep 0.2; done
