@@ -67,7 +67,7 @@ def test_direct_io_on_every_tier(programs, tmp_path, kernel):
         if mode == "uring" and kind != "numa":
             assert refused == "io_uring", out  # it cannot be followed: no migration from then on
         else:
-            assert refused == "null" and int(promoted) > 100 and int(demoted) > 100, out
+            assert refused == "null" and int(promoted) > 20 and int(demoted) > 20, out  # of some seconds, on a busy machine
 
 
 @KERNELS
