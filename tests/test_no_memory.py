@@ -20,7 +20,7 @@ CALLS = [("userfaultfd", "ENOMEM", ["1"]),
          ("ioctl", "ENOMEM", ["1", "2", "3", "5", "8", "12", "20", "30", "50", "100", "1+", "3+"]),  # userfaultfd's
          ("flock", "EINTR", ["1", "2", "1+"]),
          ("fcntl", "EINVAL", ["1", "3", "5", "1+"]),
-         ("mremap", "ENOMEM", ["1", "2", "3", "10", "50", "1+", "8+", "11+", "14+", "17+", "20+"]),  # of what a hint set aside, too
+         ("mremap", "ENOMEM", ["1", "2", "3", "10", "50", "1+", "8+", "11+", "14+", "17+", "20+"]),  # what hints set aside
          ("madvise", "ENOMEM", ["1", "2", "3", "5", "1+"]),
          ("mprotect", "ENOMEM", ["20", "30"]),
          ("munmap", "ENOMEM", ["3", "12", "20", "12+", *JEMALLOC_STARTS]),
@@ -70,6 +70,6 @@ def test_calls_that_fail_in_a_family(program, programs, call, error, times):
     """Memory against its shadow while each process and thread has one call fail: children that grow and fork again among them."""
     for when in times:
         done = subprocess.run(["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
-                               f"inject={call}:error={error}:when={when}", TIERMEM, "run", "--dram", "4M", "--pmem", "memfd:256M", "--granule", "4K", "--", programs / "stress", "1", "2",
-                               "family"], text=True, capture_output=True, timeout=120)
+                               f"inject={call}:error={error}:when={when}", TIERMEM, "run", "--dram", "4M", "--pmem", "memfd:256M",
+                               "--granule", "4K", "--", programs / "stress", "1", "2", "family"], text=True, capture_output=True, timeout=120)
         assert done.returncode == 0 and done.stdout.startswith("ok"), (call, error, when, done.stdout, done.stderr)

@@ -34,6 +34,9 @@ nodes() { # MiB on the far nodes, of mappings that are theirs; of others
 		END { printf "far %.1f strangers %.1f\\n", s[1] / 256, s[0] / 256 }' /proc/$1/numa_maps
 }
 tiers() { tiermem stats $1 | awk '/^dram|^pmem /{ printf "%s %s ", $1, $2 } /^migrations|^pmem:/'; }
+"""
+
+REDIS = START + """
 both() { # of one moment: nothing has moved between them
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 		t=$(tiers $1); n=$(nodes $1)
@@ -42,9 +45,6 @@ both() { # of one moment: nothing has moved between them
 	done
 	echo "$t"; echo "$n"
 }
-"""
-
-REDIS = START + """
 tiermem doctor | grep far
 tiermem run --dram 8M --pmem auto -- redis-server --save '' --bind 127.0.0.1 --port 6001 >/tm/log 2>&1 &
 s=$!
