@@ -40,12 +40,16 @@ $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(UNIT_OBJECTS_$$*
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(UNIT_LIBS_$*) -lm
 
+# Files of tests run two at a time (pytest-xdist). TEST_JOBS=0: all in one process, as --pdb and -s need it.
+TEST_JOBS ?= $(shell [ $$(nproc) -gt 1 ] && echo 2 || echo 0)
+PYTEST     = $(PYTHON) -m pytest -q -rs -p no:cacheprovider -n $(TEST_JOBS) --dist loadfile
+
 ## test: unit tests, then the pytest suite (with real Redis, in real simulated VMs)
 .PHONY: test
 test: all guest unit-test
 	@tests/suites/suites.py --packages --suite cpython >$(BUILD)/tests/packages.txt && sh vmconfigs/deps.sh $(BUILD)/tests/packages.txt || \
 		echo "test: without CPython's tests: they are skipped"
-	$(PYTHON) -m pytest -q -rs -p no:cacheprovider tests $(PYTEST_OPTIONS)
+	$(PYTEST) tests $(PYTEST_OPTIONS)
 
 .PHONY: unit-test
 unit-test: $(UNIT_TESTS)
@@ -55,19 +59,19 @@ unit-test: $(UNIT_TESTS)
 ## test-qemu10: the simulator's tests on Debian 13's QEMU
 .PHONY: test-qemu10
 test-qemu10: all guest qemu10
-	TEST_QEMU=$(abspath $(QEMU10))/qemu-system-x86_64 $(PYTHON) -m pytest -q -rs -p no:cacheprovider \
+	TEST_QEMU=$(abspath $(QEMU10))/qemu-system-x86_64 $(PYTEST) \
 		tests/test_sim.py tests/test_strict.py $(PYTEST_OPTIONS)
 
 # What depends on the kernel below the allocator, on the other kernel that is supported.
 ## test-kernel13: the allocator's tests in guests, on Debian 13's kernel
 .PHONY: test-kernel13
 test-kernel13: all guest kernel13
-	BUILD=$(BUILD)/kernel13 $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/test_numa.py tests/test_pool.py tests/test_tiers.py $(PYTEST_OPTIONS)
+	BUILD=$(BUILD)/kernel13 $(PYTEST) tests/test_numa.py tests/test_pool.py tests/test_tiers.py $(PYTEST_OPTIONS)
 
 ## test-gate: the whole gate against an allocator that is half a per cent slower, and twenty runs of unchanged code (an hour or more)
 .PHONY: test-gate
 test-gate: all guest
-	TEST_LONG=1 $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/test_gate.py -k whole_gate $(PYTEST_OPTIONS)
+	TEST_LONG=1 $(PYTEST) tests/test_gate.py -k whole_gate $(PYTEST_OPTIONS)
 
 # Guest RAM under forced random migration at 4 KiB, 64 KiB and 2 MiB granules, so many seconds each; the suite does it for a few.
 ## check-underneath: the guest memory checker for ten minutes per granule (UNDERNEATH_SECONDS=600)

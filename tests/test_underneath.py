@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -212,15 +213,17 @@ def test_quota_and_statistics_of_a_running_vm(tmp_path, guest_programs):
     assert vm.guest.status == 0 and "ok " in vm.guest.results, vm.guest.results + vm.guest.console
 
 
-def test_kill_in_mid_migration_leaves_nothing(tmp_path, guest_programs):
-    def in_use(path):  # the socket of another program that runs beside
-        return path.suffix == ".sock" and path.stem.isdigit() and int(path.stem) != pid and Path("/proc", path.stem).exists()
+@pytest.fixture
+def sockets(monkeypatch):
+    """A folder for nobody's sockets but the test's: other programs come and go meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="tm-test-") as name:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", name)
+        yield Path(name)
 
+
+def test_kill_in_mid_migration_leaves_nothing(tmp_path, guest_programs, sockets):
     def garbage():
-        places = [Path("/dev/shm"), Path("/run/tiermem"), Path(os.environ.get("XDG_RUNTIME_DIR") or "/run") / "tiermem",
-                  Path(f"/tmp/tiermem-{os.getuid()}")]
-        return {str(f) for p in places if p.exists() for f in p.iterdir() if not in_use(f)}
-    pid = None
+        return {*sockets.rglob("*.*"), *Path("/dev/shm").glob("*tiermem*")}
     before = garbage()
     vm = Running(tmp_path, "echo up >/dev/ttyS1; memcheck 60 100 2>/dev/ttyS0", tiermem(tmp_path),
                  environment={"TIERMEM_TEST_MIGRATE": "random"}, guest_programs=guest_programs)
@@ -231,6 +234,7 @@ def test_kill_in_mid_migration_leaves_nothing(tmp_path, guest_programs):
     assert json.loads(ask("stats", pid, "--json").stdout)["migrations"]["promoted"] > 100
     os.kill(pid, 9)
     vm.thread.join()
+    assert garbage() - before == {sockets / f"tiermem/{pid}.sock"}
     ask("stats", pid)  # whoever asks next removes its socket
     assert garbage() <= before and set(os.listdir(tmp_path)) <= files
 
