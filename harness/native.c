@@ -57,7 +57,7 @@ static int one_phase(const struct plan *p, const struct phase *ph, int port, con
 	struct arguments a = {0};
 	struct spawn sp;
 	char *save = NULL, *w, *doc;
-	int err, cpus = proc_cpus();
+	int err;
 	pid_t pid;
 
 	root_path(tmload, "build/bin/tmload");
@@ -71,7 +71,7 @@ static int one_phase(const struct plan *p, const struct phase *ph, int port, con
 	for (w = strtok_r(t.s, " ", &save); w; w = strtok_r(NULL, " ", &save))
 		arguments_add(&a, "%s", w);
 	arguments_add(&a, "%s", json);
-	sp = (struct spawn){.argv = a.v, .out = log, .err = log, .cpu = (int)s->native_client_cpu % cpus};
+	sp = (struct spawn){.argv = a.v, .out = log, .err = log, .cpu = proc_cpu((int)s->native_client_cpu)};
 	pid = proc_start(&sp);
 	err = pid < 0 ? pid : wait_child(pid, (double)s->timeout);
 	arguments_free(&a);
@@ -97,7 +97,7 @@ int native_run(const struct plan *p, const char *dir, struct metrics *m, char *r
 	char port_text[16], log[PATH_LEN + 64], dir_copy[PATH_LEN];
 	char *argv[] = {"redis-server", "--port", port_text, "--bind", "127.0.0.1", "--save", "",
 			"--appendonly", "no",	  "--dir",   dir_copy, NULL};
-	struct spawn s = {.argv = argv, .cpu = (int)p->s->native_server_cpu % proc_cpus()};
+	struct spawn s = {.argv = argv, .cpu = proc_cpu((int)p->s->native_server_cpu)};
 	int port = free_port(), err = 0, i;
 	pid_t server;
 

@@ -208,3 +208,21 @@ int proc_cpus(void)
 		return 1;
 	return CPU_COUNT(&set);
 }
+
+int proc_cpu(int n)
+{
+	static int first = -1;
+	cpu_set_t set;
+	int cpu;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return -1;
+	if (first < 0)
+		first = sched_getcpu();
+	if (first < 0)
+		return -1;
+	n %= CPU_COUNT(&set);
+	for (cpu = first; !CPU_ISSET(cpu, &set) || n--; cpu = (cpu + 1) % CPU_SETSIZE)
+		continue;
+	return cpu;
+}

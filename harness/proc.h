@@ -11,7 +11,7 @@ struct spawn {
 	const char *out, *err; /* files, truncated; NULL: /dev/null; err equal to out: the same file */
 	const char *preload;   /* LD_PRELOAD of the child, or NULL */
 	bool inherit_err;      /* standard error is this program's, err is not looked at */
-	int cpu;	       /* host CPU to run on, -1: any */
+	int cpu;	       /* host CPU to run on (proc_cpu), -1: any */
 };
 
 /* Start a child. Its pid, or -errno (also when the program cannot be executed). */
@@ -31,6 +31,10 @@ void proc_first_line(char *const *argv, char *out, size_t size);
 
 /* Host CPUs that this process may use. */
 int proc_cpus(void);
+
+/* The one for the Nth (from 0) of several children that run side by side: in turn, from where this process is when it first asks, as what
+   keeps other CPUs busy may be pinned there. -1: not known. */
+int proc_cpu(int n);
 
 /* SIGINT and SIGTERM only set this. */
 extern volatile int proc_interrupted;

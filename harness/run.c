@@ -157,7 +157,7 @@ static void kill_all(struct bench *b, enum vm_state state, const char *reason)
 /* Start a waiting VM in a slot. 0 or -1 (database). */
 static int launch(struct bench *b, struct vm *vm, int slot)
 {
-	int pin = b->jobs <= proc_cpus() ? slot : -1;
+	int pin = b->jobs <= proc_cpus() ? proc_cpu(slot) : -1;
 
 	snprintf(vm->dir, sizeof(vm->dir), "%.900s/%lld/%s%s%s-%d-%s", b->plan.runs_dir, (long long)b->run,
 		 vm_part(vm), vm->database ? "-" : "", vm->config->name, vm->repeat, vm_variant(vm));

@@ -282,6 +282,23 @@ def test_time_out_and_hang(bench):
     assert not any(map(alive, bench.vm_pids()))
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+@pytest.mark.parametrize("which", [slice(0, 2), slice(0, 1), slice(1, 2)], ids=["both", "one", "other"])
+def test_vms_have_a_cpu_each_of_those_that_it_may_use(bench, which):
+    every = os.sched_getaffinity(0)
+    mine = set(sorted(every)[which])
+    os.sched_setaffinity(0, mine)
+    try:
+        p = bench.start("--jobs", str(len(mine)), FAKE_QEMU="hang")
+    finally:
+        os.sched_setaffinity(0, every)
+    bench.wait_for_vms(len(mine))
+    given = [os.sched_getaffinity(pid) for pid in bench.vm_pids()]
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=20)
+    assert sorted(map(sorted, given)) == [[cpu] for cpu in sorted(mine)]
+
+
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_leaves_no_process_and_a_consistent_database(bench, sig):
     p = bench.start("--jobs", "2", FAKE_QEMU="hang")
