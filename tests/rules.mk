@@ -40,11 +40,11 @@ $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(UNIT_OBJECTS_$$*
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(UNIT_LIBS_$*) -lm
 
-# Files of tests run two at a time (pytest-xdist). TEST_JOBS=0: all in one process, as --pdb and -s need it.
-TEST_JOBS ?= $(shell [ $$(nproc) -gt 1 ] && echo 2 || echo 0)
-PYTEST     = $(PYTHON) -m pytest -q -rs -p no:cacheprovider -n $(TEST_JOBS) --dist loadfile
+# One test after the other; TEST_JOBS=2 gives each of so many processes file after file (pytest-xdist), which takes two thirds of the time.
+TEST_JOBS ?= 1
+PYTEST     = $(PYTHON) -m pytest -q -rs -p no:cacheprovider $(if $(filter-out 0 1,$(TEST_JOBS)),-n $(TEST_JOBS) --dist loadfile)
 
-## test: unit tests, then the pytest suite (with real Redis, in real simulated VMs)
+## test: unit tests, then the pytest suite (with real Redis, in real simulated VMs; TEST_JOBS=2: two files at a time)
 .PHONY: test
 test: all guest unit-test
 	@tests/suites/suites.py --packages --suite cpython >$(BUILD)/tests/packages.txt && sh vmconfigs/deps.sh $(BUILD)/tests/packages.txt || \

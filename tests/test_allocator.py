@@ -1,4 +1,5 @@
 """The allocator: `tiermem run` and `tiermem stats` with small C programs and the real redis-server, on a memfd as PMEM."""
+import contextlib
 import errno
 import json
 import os
@@ -17,9 +18,26 @@ TIERMEM = ROOT / "build/bin/tiermem"
 MB = 1 << 20
 
 
+def threads_of(pid):
+    """What each thread of a process waits for, as the kernel tells it."""
+    lines = []
+    for task in sorted(Path(f"/proc/{pid}/task").iterdir()):
+        for file in "comm", "wchan", "syscall", "sched", "stack":
+            with contextlib.suppress(OSError):
+                lines += [f"{task.name} {file}: {line}" for line in (task / file).read_text().splitlines()[:12]]
+    return "\n".join(lines)
+
+
 def run(options, command, timeout=60, env=None, **more):
-    return subprocess.run([TIERMEM, "run", *options, "--", *command], text=True, capture_output=True, timeout=timeout,
-                          env={**os.environ, **(env or {})}, **more)
+    with subprocess.Popen([TIERMEM, "run", *options, "--", *command], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env={**os.environ, **(env or {})}, **more) as child:
+        try:
+            out, err = child.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            threads = threads_of(child.pid)
+            child.kill()
+            pytest.fail(f"not done in {timeout} s: {command}\n{threads}")
+    return subprocess.CompletedProcess(child.args, child.returncode, out, err)
 
 
 def run_with_stats(tmp_path, options, command, **more):
