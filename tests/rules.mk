@@ -40,7 +40,8 @@ $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(UNIT_OBJECTS_$$*
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(UNIT_LIBS_$*) -lm
 
-# One test after the other; TEST_JOBS=2 gives each of so many processes file after file (pytest-xdist), which takes two thirds of the time.
+# One test after the other; TEST_JOBS=2 gives each of so many processes file after file (pytest-xdist): 36 minutes on two slow cores instead of some 50.
+# Not the default: test_track's perf_counts_lead has twice not ended so, for a thread that userfaultfd left waiting, most likely.
 TEST_JOBS ?= 1
 PYTEST     = $(PYTHON) -m pytest -q -rs -p no:cacheprovider $(if $(filter-out 0 1,$(TEST_JOBS)),-n $(TEST_JOBS) --dist loadfile)
 
