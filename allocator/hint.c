@@ -46,8 +46,7 @@ static bool set_anonymous(size_t g, int slot)
 
 	if (tm_os_uffd_register(tm.uffd, at, tm.granule))
 		return false;
-	if (tm_os_mremap(at, tm.granule, tm.granule, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
-			 slot_address(slot)) == MAP_FAILED) {
+	if (tm_os_move_pages(at, tm.granule, slot_address(slot))) {
 		if (tm_zone_of(g) != TM_MMAP)
 			tm_os_uffd_unregister(tm.uffd, at, tm.granule);
 		return false;

@@ -109,33 +109,24 @@ static void settle(size_t g, size_t n, enum tm_granule_state state, uint32_t fir
 // Returns how many moved.
 static size_t to_stage(char *at, size_t n)
 {
-	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
-	size_t bytes = n << tm.shift, i = 0;
+	size_t i = 0;
 
-	if (tm_os_mremap(at, bytes, bytes, flags, stage) != MAP_FAILED)
+	if (!tm_os_move_pages(at, n << tm.shift, stage))
 		return n;
-	while (n > 1 && i < n &&
-	       tm_os_mremap(at + (i << tm.shift), tm.granule, tm.granule, flags, stage + (i << tm.shift)) !=
-		       MAP_FAILED)
+	while (n > 1 && i < n && !tm_os_move_pages(at + (i << tm.shift), tm.granule, stage + (i << tm.shift)))
 		i++;
 	return i;
 }
 
 void tm_put_back(size_t g, char *from)
 {
-	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
 	char *at = tm_address(g);
 	size_t copied = 0;
 
-	while (!copied && tm_os_mremap(from, tm.granule, tm.granule, flags, at) == MAP_FAILED) {
-		if (!tm_os_uffd_copy(tm.uffd, at, from, TM_PAGE))
-			copied = TM_PAGE;
-		else
-			tm_os_wait_for_memory();
-	}
-	if (!copied)
-		return;
-	while (copied < tm.granule) { // the program has the first page and may write it: no mremap any more
+	while (copied < tm.granule) {
+		// Only as a whole: once the program has the first page it may write it.
+		if (!copied && !tm_os_move_pages(from, tm.granule, at))
+			return;
 		if (!tm_os_uffd_copy(tm.uffd, at + copied, from + copied, TM_PAGE))
 			copied += TM_PAGE;
 		else

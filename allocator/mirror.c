@@ -9,14 +9,13 @@ static char *mirror; // NULL: the kernel would not make it
 
 bool tm_mirror_init(void)
 {
-	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
 	char *base = (char *)tm.base, *p = tm_os_reserve(tm.bytes);
 
 	if (!p)
 		return false;
 	// A page that has been written has an anon_vma. Moved, it takes it along, and its number; then it grows to the full size where it is.
 	*(volatile char *)base = 0;
-	if (tm_os_mremap(base, TM_PAGE, TM_PAGE, flags, p) != MAP_FAILED) {
+	if (!tm_os_move_pages(base, TM_PAGE, p)) {
 		tm_os_munmap(p + TM_PAGE, tm.bytes - TM_PAGE);
 		mirror = tm_os_mremap(p, TM_PAGE, tm.bytes, 0, NULL) == p ? p : NULL;
 		tm_os_madvise(p, TM_PAGE, MADV_DONTNEED);
@@ -63,10 +62,7 @@ void tm_mirror_dump(uintptr_t addr, size_t size)
 
 bool tm_detach(size_t g, size_t n)
 {
-	size_t bytes = n << tm.shift;
-
-	return mirror && tm_os_mremap(mirror + (g << tm.shift), bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
-				      tm_address(g)) != MAP_FAILED;
+	return mirror && !tm_os_move_pages(mirror + (g << tm.shift), n << tm.shift, tm_address(g));
 }
 
 unsigned tm_mirror_flag(size_t g)

@@ -223,9 +223,6 @@ bool tm_move_start(bool to_dram, uint64_t bytes, char *why, size_t size)
 		return false;
 	}
 	tm_hint_expire(0);
-	tm_lock();
-	tm_keep_small();
-	tm_unlock();
 	job = (struct tm_move_job){.running = true, .to_dram = to_dram, .wanted = bytes};
 	demand = (struct sweep){.to_dram = to_dram};
 	return true;

@@ -86,6 +86,11 @@ void *tm_os_mremap(void *old, size_t old_size, size_t new_size, int flags, void 
 	return (void *)syscall(SYS_mremap, old, old_size, new_size, flags, addr);
 }
 
+int tm_os_move_pages(void *from, size_t size, void *to)
+{
+	return tm_os_mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == MAP_FAILED ? -errno : 0;
+}
+
 // A few pages here and there, of up to terabytes: where the kernel uses huge pages unasked, each would take 2 MiB.
 static void is_table(void *p, size_t size)
 {
@@ -381,19 +386,25 @@ static int insist(int uffd, unsigned long request, void *addr, size_t size)
 	return 0;
 }
 
-int tm_os_uffd_unregister(int uffd, void *addr, size_t size)
-{
-	return insist(uffd, UFFDIO_UNREGISTER, addr, size);
-}
-
 int tm_os_uffd_wake(int uffd, void *addr, size_t size)
 {
 	return insist(uffd, UFFDIO_WAKE, addr, size);
 }
 
+int tm_os_uffd_unregister(int uffd, void *addr, size_t size)
+{
+	int error = insist(uffd, UFFDIO_UNREGISTER, addr, size);
+
+	// The kernel wakes who waits before the registration is gone. Where page faults do without the lock on all mappings (Linux 6.12, not 6.1), whoever
+	// touches a missing page in between waits, and nobody would be told of it.
+	tm_os_uffd_wake(uffd, addr, size);
+	return error;
+}
+
 static int uffd_copy(int uffd, void *to, const void *from, size_t size, uint64_t mode)
 {
 	size_t done = 0;
+	bool passed_over = false; // pages that were there already: whoever waits for them is not woken by the copy
 
 	while (done < size) {
 		struct uffdio_copy c = {.dst = (uintptr_t)to + done,
@@ -401,16 +412,18 @@ static int uffd_copy(int uffd, void *to, const void *from, size_t size, uint64_t
 					.len = size - done,
 					.mode = mode};
 		if (!ioctl(uffd, UFFDIO_COPY, &c))
-			return 0;
+			break;
 		if (errno != EAGAIN && errno != EEXIST)
 			return -errno;
-		if (c.copy > 0)
+		if (c.copy > 0) {
 			done += (size_t)c.copy;
-		else if (errno == EEXIST)
+		} else if (errno == EEXIST) {
 			done += TM_PAGE;
+			passed_over = true;
+		}
 	}
-	// The last piece may have ended in EEXIST, which wakes nobody.
-	tm_os_uffd_wake(uffd, to, size);
+	if (passed_over)
+		tm_os_uffd_wake(uffd, to, size);
 	return 0;
 }
 

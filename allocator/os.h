@@ -20,6 +20,9 @@ int tm_os_munmap(void *addr, size_t size);
 int tm_os_mprotect(void *addr, size_t size, int prot);
 int tm_os_madvise(void *addr, size_t size, int advice);
 void *tm_os_mremap(void *old, size_t old_size, size_t new_size, int flags, void *addr);
+// Moves the pages from one mapping to the place of another, in one step; what they leave stays mapped, without pages. (Registered with userfaultfd it
+// stays so; the other's registration ends.) size: bytes, of whole pages. 0 or -errno.
+int tm_os_move_pages(void *from, size_t size, void *to);
 
 // Reserves address space, readable and writable, that takes no memory until touched; NULL: none left.
 void *tm_os_reserve(size_t size);
@@ -60,6 +63,7 @@ int tm_os_uffd_features(uint64_t *features);
 int tm_os_uffd_register(int uffd, void *addr, size_t size);
 // The same for missing pages and for writes to pages that are copied there as read-only.
 int tm_os_uffd_register_writes(int uffd, void *addr, size_t size);
+// Nobody waits there any more when it returns, whether it failed or not.
 int tm_os_uffd_unregister(int uffd, void *addr, size_t size);
 int tm_os_uffd_wake(int uffd, void *addr, size_t size);
 // Copies to missing pages and wakes who waits; pages that are there already are left alone. 0 or -errno.

@@ -107,7 +107,7 @@ static void fill(size_t g)
 		tm_os_wait_for_memory();
 	tm_no_huge(scratch, tm.granule);
 	memcpy(scratch, tm_pmem_address(tm.table[g].frame), tm.granule);
-	while (tm_os_mremap(scratch, tm.granule, tm.granule, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, tm_address(g)) == MAP_FAILED)
+	while (tm_os_move_pages(scratch, tm.granule, tm_address(g)))
 		tm_os_wait_for_memory();
 	tm_os_uffd_wake(tm.uffd_remap, tm_address(g), tm.granule);
 }

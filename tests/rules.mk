@@ -22,6 +22,7 @@ UNIT_OBJECTS_test_cell    := $(BUILD)/obj/allocator/cell.o
 UNIT_OBJECTS_test_front   := $(BUILD)/obj/allocator/front.o
 UNIT_OBJECTS_test_stripes := $(UNIT_OBJECTS_test_far)
 UNIT_LIBS_test_stripes     = -lpmem2
+UNIT_OBJECTS_test_os       := $(BUILD)/obj/allocator/os.o
 UNIT_OBJECTS_test_perf_event := $(patsubst %,$(BUILD)/obj/allocator/%.o,perf_event os)
 UNIT_OBJECTS_test_profile := $(BUILD)/obj/sim/profile.o
 UNIT_LIBS_test_profile    := -linih

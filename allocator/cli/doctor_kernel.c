@@ -64,13 +64,12 @@ static void dontunmap(struct doctor *d)
 	if (!from || !to)
 		return;
 	*from = 1;
-	void *got =
-		tm_os_mremap(from, TM_PAGE, TM_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
-	if (got == to && *to == 1 && *from == 0)
+	int error = tm_os_move_pages(from, TM_PAGE, to);
+	if (!error && *to == 1 && *from == 0)
 		doctor_add(d, "MREMAP_DONTUNMAP", OK, NULL, "works");
 	else
 		doctor_add(d, "MREMAP_DONTUNMAP", MISSING, "use Linux 5.7 or newer", "no migration: %s",
-			   got == MAP_FAILED ? strerror(errno) : "it does not do what it should");
+			   error ? strerror(-error) : "it does not do what it should");
 }
 
 static void settings(struct doctor *d)
