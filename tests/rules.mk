@@ -41,12 +41,11 @@ $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(UNIT_OBJECTS_$$*
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(UNIT_LIBS_$*) -lm
 
-# One test after the other; TEST_JOBS=2 gives each of so many processes file after file (pytest-xdist): 36 minutes on two slow cores instead of some 50.
-# Not the default: test_track's perf_counts_lead has twice not ended so, for a thread that userfaultfd left waiting, most likely.
-TEST_JOBS ?= 1
+# So many processes get file after file (pytest-xdist): 36 minutes on two slow cores instead of some 50 one test after the other (TEST_JOBS=1).
+TEST_JOBS ?= $(if $(filter-out 1,$(shell nproc)),2,1)
 PYTEST     = $(PYTHON) -m pytest -q -rs -p no:cacheprovider $(if $(filter-out 0 1,$(TEST_JOBS)),-n $(TEST_JOBS) --dist loadfile)
 
-## test: unit tests, then the pytest suite (with real Redis, in real simulated VMs; TEST_JOBS=2: two files at a time)
+## test: unit tests, then the pytest suite (with real Redis, in real simulated VMs; TEST_JOBS=1: one test after the other)
 .PHONY: test
 test: all guest unit-test
 	@tests/suites/suites.py --packages --suite cpython >$(BUILD)/tests/packages.txt && sh vmconfigs/deps.sh $(BUILD)/tests/packages.txt || \
