@@ -72,7 +72,7 @@ test-kernel13: all guest kernel13
 ## test-gate: the whole gate against an allocator that is half a per cent slower, and twenty runs of unchanged code (an hour or more)
 .PHONY: test-gate
 test-gate: all guest
-	TEST_LONG=1 $(PYTEST) tests/test_gate.py -k whole_gate $(PYTEST_OPTIONS)
+	TEST_LONG=1 $(PYTHON) -m pytest -v -rsP -p no:cacheprovider tests/test_gate.py -k whole_gate $(PYTEST_OPTIONS)
 
 # Guest RAM under forced random migration at 4 KiB, 64 KiB and 2 MiB granules, so many seconds each; the suite does it for a few.
 ## check-underneath: the guest memory checker for ten minutes per granule (UNDERNEATH_SECONDS=600)

@@ -379,17 +379,32 @@ def test_real_guests_are_identical_when_nothing_changed_and_a_slower_allocator_i
     assert "WORSE     all all throughput" in r.stdout and "server's instructions/op +" in r.stdout
 
 
-@pytest.mark.skipif(not os.environ.get("TEST_LONG"), reason="an hour of simulation: make test-gate")
-def test_the_whole_gate_catches_half_a_percent_and_is_silent_over_twenty_runs(tmp_path):
-    """Eleven turns are 0.5 % more instructions per request."""
-    whole = ("--timeout", "900")
-    same = Real(tmp_path / "same")
-    reference = tmp_path / "reference"
-    r = same.gate(reference, 5, "--accept", "as it is", what=whole)
+LONG = pytest.mark.skipif(not os.environ.get("TEST_LONG"), reason="an hour of simulation in all: make test-gate")
+WHOLE = ("--timeout", "900")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The gate as it is, and a reference of five and five seeds that it made."""
+    folder = tmp_path_factory.mktemp("whole")
+    same = Real(folder / "same")
+    r = same.gate(folder / "reference", 5, "--accept", "as it is", what=WHOLE)
     assert "renewed" in r.stdout, r.stderr
+    return same, folder / "reference"
+
+
+@LONG
+def test_the_whole_gate_catches_half_a_percent(whole, tmp_path):
+    """Eleven turns are 0.5 % more instructions per request."""
     slow = Real(tmp_path / "slow", slowed_library(tmp_path / "source", 11))
-    r = slow.gate(reference, 5, what=whole)
+    r = slow.gate(whole[1], 5, what=WHOLE)
+    print(r.stdout)
     assert r.returncode == 3 and "WORSE     all all throughput" in r.stdout, r.stdout
-    for _ in range(20):
-        r = same.gate(reference, 2, what=whole)
-        assert r.returncode == 0 and "identical: " in r.stdout and r.stderr == ""
+
+
+@LONG
+@pytest.mark.parametrize("turn", range(20))
+def test_the_whole_gate_is_silent_when_nothing_changed(whole, turn):
+    same, reference = whole
+    r = same.gate(reference, 2, what=WHOLE)
+    assert r.returncode == 0 and "identical: " in r.stdout and r.stderr == ""
