@@ -30,7 +30,7 @@ static void *touch(void *unused)
 	return unused;
 }
 
-/* Who touches a missing page just before, while or after the registration ends goes on (Linux 6.18 leaves him waiting, unless he is woken). */
+/* Who touches a missing page just before, while or after the registration ends goes on (Linux 6.12 and 6.18 leave him waiting, unless he is woken). */
 static void test_end_of_a_registration(void **unused)
 {
 	const size_t size = PAGES * TM_PAGE;
