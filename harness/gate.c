@@ -164,25 +164,24 @@ static int compare(struct gate *g)
 		code = grow(&g->other, &g->o, seeds);
 	if (code)
 		return code;
-	r.n = gate_compare_sets(&f, &g->other.set, &g->now.set, seeds, g->o.tolerance);
+	r.n = gate_compare_sets(&f, &g->other.set, &g->now.set, seeds, false, g->o.tolerance);
 	if (r.n < 0)
 		return EXIT_FAIL;
-	if (gate_count(f, r.n, GATE_WORSE) && (g->other.tree[0] || g->other.set.seeds >= 2 * seeds) &&
+	if (gate_suspects(f, r.n) && (g->other.tree[0] || g->other.set.seeds >= 2 * seeds) &&
 	    (g->now.tree[0] || g->now.set.seeds >= 2 * seeds)) {
-		code = grow(&g->now, &g->o, 2 * seeds);
+		free(f);
+		seeds *= 2;
+		code = grow(&g->now, &g->o, seeds);
 		if (!code)
 			code = keep(g);
 		if (!code)
-			code = grow(&g->other, &g->o, 2 * seeds);
-		free(f);
-		f = NULL;
+			code = grow(&g->other, &g->o, seeds);
 		if (code)
 			return code;
-		r.n = gate_compare_sets(&f, &g->other.set, &g->now.set, seeds, g->o.tolerance);
+		r.second = true;
+		r.n = gate_compare_sets(&f, &g->other.set, &g->now.set, seeds, true, g->o.tolerance);
 		if (r.n < 0)
 			return EXIT_FAIL;
-		gate_recheck(f, r.n, seeds, seeds, g->o.tolerance);
-		r.checked = seeds;
 	}
 	r.f = f;
 	r.seeds = seeds;
@@ -233,7 +232,7 @@ int command_gate(int argc, char **argv)
 		{"reference", OPT_TEXT, &o->reference, "FILE", "compare with it (results/gate.reference)", 0,
 		 0},
 		{"seeds", OPT_INT, &o->seeds, "N",
-		 "VMs of each config; as many again to confirm a regression (5)", 2, GATE_MAX_SEEDS / 2},
+		 "VMs of each config; as many again where a regression is suspected (5)", 2, GATE_MAX_SEEDS / 2},
 		{"seed", OPT_INT, &o->seed, "N", "the first seed (1)", 0, INT32_MAX - GATE_MAX_SEEDS},
 		{"jobs", OPT_INT, &o->jobs, "N", "VMs at a time (host CPUs, at most 2)", 1, 64},
 		{"tolerance", OPT_TEXT, &tolerance, "PERCENT", "how much worse is still no regression (0.3)",

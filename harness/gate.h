@@ -15,8 +15,10 @@
 #define GATE_MAX_SEEDS 64
 #define GATE_MAX_PRINT 24
 #define GATE_NOISE     0.1  /* percent: a smaller change of a median is not worth a line */
-#define GATE_P	       0.01 /* of the paired t-test, one-sided */
-#define GATE_P_AGAIN   0.05 /* of the second look */
+/* Of the paired t-test, one-sided: */
+#define GATE_P_SUSPECT 0.05  /* worth as many seeds again */
+#define GATE_P_ALL     0.001 /* a regression, with these */
+#define GATE_P	       0.01  /* or without, where there are none and it is worse in every seed */
 
 #define EXIT_REGRESSION 3
 
@@ -125,20 +127,19 @@ struct gate_finding {
 	double from, to;  /* medians */
 	int worse, seeds; /* seeds in which it is worse, of how many */
 	double p;	  /* of "it is not worse" */
-	bool checked;	  /* a second set of seeds was looked at */
-	double again;	  /* the change there */
+	bool suspect;	  /* worth a second look */
 };
 
-/* Compare one row over seeds [FROM, FROM + COUNT) (indices into its values). TOLERANCE in percent. */
-void gate_compare(struct gate_finding *f, const struct gate_row *ref, const struct gate_row *now, int from,
-		  int count, double tolerance);
+/* Compare one row over its first COUNT seeds. SECOND: because of what was suspected with half of them. TOLERANCE in percent. */
+void gate_compare(struct gate_finding *f, const struct gate_row *ref, const struct gate_row *now, int count,
+		  bool second, double tolerance);
 
 /* Compare everything over the first COUNT seeds; findings to be freed. Their number, or -1 after naming a missing row. */
 int gate_compare_sets(struct gate_finding **out, const struct gate_set *ref, const struct gate_set *now,
-		      int count, double tolerance);
+		      int count, bool second, double tolerance);
 
-/* Look at suspects again over seeds [FROM, FROM + COUNT): what is not worse there is unsteady. */
-void gate_recheck(struct gate_finding *f, int n, int from, int count, double tolerance);
+/* How many findings are worth a second look. */
+int gate_suspects(const struct gate_finding *f, int n);
 
 /* How many findings are in a state; results only. */
 int gate_count(const struct gate_finding *f, int n, enum gate_state state);
@@ -149,7 +150,8 @@ struct gate_report {
 	const struct gate_options *o;
 	const struct gate_set *ref, *now;
 	const struct gate_finding *f;
-	int n, seeds, checked; /* seeds compared, and seeds of the second look (0: none) */
+	int n, seeds;	       /* seeds compared */
+	bool second;	       /* half of them because of what the others made suspect */
 	const char *against;   /* "reference" or "parent" */
 	const char *versions;  /* what differs from the reference, lines, "" */
 	const char *rev;       /* of the parent */

@@ -1,9 +1,10 @@
 /*
  * The verdict. A run repeats to the last digit, so what has not changed is equal, and statistics are for what has: any
  * change of the code moves addresses and interleavings and with them every figure a little. The values are paired by seed.
- * A regression is worse in the median by more than the tolerance, worse in every seed, and significant in a paired t-test.
- * Of dozens of figures one is soon worse by chance, so as many seeds that the first look did not see must confirm it: again
- * by more than the tolerance, and significant at a lower level, since only suspects are looked at.
+ * Five seeds cannot tell half a percent from chance, and of dozens of figures one is soon worse by chance. So the first look
+ * only suspects: what is worse by half of the tolerance and not likely by chance. Then as many seeds again are measured, and
+ * a regression is what is worse by more than the tolerance in the median of all of them, and hardly by chance in a paired
+ * t-test of all. Where there are no further seeds the first look has to decide, and worse in every seed is asked for, too.
  */
 #include "harness/gate.h"
 
@@ -45,41 +46,46 @@ static double p_of(const double *d, int n)
 	return gsl_cdf_tdist_Q(mean / (sd / sqrt(n)), n - 1);
 }
 
-void gate_compare(struct gate_finding *f, const struct gate_row *ref, const struct gate_row *now, int from,
-		  int count, double tolerance)
+/* Whether chance is ruled out for what is so in OF of the seeds, with P of "it is not so". */
+static bool sure(int of, int count, double p, bool second)
 {
-	double change[GATE_MAX_SEEDS], worse[GATE_MAX_SEEDS], better[GATE_MAX_SEEDS], by;
-	int i, up = 0, down = 0;
+	return second ? p < GATE_P_ALL : of == count && p < GATE_P;
+}
+
+void gate_compare(struct gate_finding *f, const struct gate_row *ref, const struct gate_row *now, int count,
+		  bool second, double tolerance)
+{
+	double change[GATE_MAX_SEEDS], worse[GATE_MAX_SEEDS], by;
+	int i, better = 0;
 
 	*f = (struct gate_finding){
 		.ref = ref, .now = now, .metric = gate_metric(now->metric), .seeds = count};
-	f->from = median(ref->v + from, count);
-	f->to = median(now->v + from, count);
+	f->from = median(ref->v, count);
+	f->to = median(now->v, count);
 	f->p = 1;
-	if (!memcmp(ref->v + from, now->v + from, sizeof(*now->v) * (size_t)count))
+	if (!memcmp(ref->v, now->v, sizeof(*now->v) * (size_t)count))
 		return;
 	f->state = GATE_CHANGED;
 	for (i = 0; i < count; i++) {
-		change[i] = relative(ref->v[from + i], now->v[from + i]);
+		change[i] = relative(ref->v[i], now->v[i]);
 		worse[i] = f->metric && f->metric->better > 0 ? -change[i] : change[i];
-		better[i] = -worse[i];
-		up += worse[i] > 0;
-		down += worse[i] < 0;
+		f->worse += worse[i] > 0;
+		better += worse[i] < 0;
 	}
 	f->change = median(change, count);
-	f->worse = up;
 	f->p = p_of(worse, count);
 	if (!f->metric || !f->metric->better)
 		return;
 	by = median(worse, count);
+	f->suspect = by > tolerance / 2 && f->p < GATE_P_SUSPECT;
 	if (by > tolerance)
-		f->state = up == count && f->p < GATE_P ? GATE_WORSE : GATE_UNSTEADY;
+		f->state = sure(f->worse, count, f->p, second) ? GATE_WORSE : GATE_UNSTEADY;
 	else if (by < -tolerance)
-		f->state = down == count && p_of(better, count) < GATE_P ? GATE_BETTER : GATE_UNSTEADY;
+		f->state = sure(better, count, 1 - f->p, second) ? GATE_BETTER : GATE_UNSTEADY;
 }
 
 int gate_compare_sets(struct gate_finding **out, const struct gate_set *ref, const struct gate_set *now,
-		      int count, double tolerance)
+		      int count, bool second, double tolerance)
 {
 	struct gate_finding *f = must_realloc(NULL, sizeof(*f) * (size_t)(now->n + 1));
 	const struct gate_set *lacking = NULL;
@@ -91,7 +97,7 @@ int gate_compare_sets(struct gate_finding **out, const struct gate_set *ref, con
 				      *was = gate_find(ref, r->config, r->phase, r->metric);
 
 		if (was)
-			gate_compare(&f[n++], was, r, 0, count, tolerance);
+			gate_compare(&f[n++], was, r, count, second, tolerance);
 		else if (!gate_metric(r->metric) || gate_metric(r->metric)->better)
 			odd = r, lacking = ref;
 	}
@@ -113,24 +119,13 @@ int gate_compare_sets(struct gate_finding **out, const struct gate_set *ref, con
 	return -1;
 }
 
-void gate_recheck(struct gate_finding *f, int n, int from, int count, double tolerance)
+int gate_suspects(const struct gate_finding *f, int n)
 {
-	int i;
+	int i, found = 0;
 
-	for (i = 0; i < n; i++) {
-		struct gate_finding second;
-
-		if (f[i].state != GATE_WORSE)
-			continue;
-		gate_compare(&second, f[i].ref, f[i].now, from, count, tolerance);
-		f[i].checked = true;
-		f[i].again = second.change;
-		if (second.state == GATE_UNSTEADY && second.p < GATE_P_AGAIN &&
-		    second.change * f[i].change > 0)
-			continue;
-		if (second.state != GATE_WORSE)
-			f[i].state = GATE_UNSTEADY;
-	}
+	for (i = 0; i < n; i++)
+		found += f[i].suspect;
+	return found;
 }
 
 int gate_count(const struct gate_finding *f, int n, enum gate_state state)

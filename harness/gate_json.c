@@ -21,7 +21,6 @@ static json_t *finding(const struct gate_report *r, const struct gate_finding *f
 {
 	static const char *const states[] = {"same", "changed", "better", "worse", "unsteady"};
 	json_t *o = json_object();
-	int seeds = r->seeds + r->checked;
 
 	json_object_set_new(o, "config", json_string(f->now->config));
 	json_object_set_new(o, "phase", json_string(f->now->phase));
@@ -31,9 +30,8 @@ static json_t *finding(const struct gate_report *r, const struct gate_finding *f
 	json_object_set_new(o, "change_percent", json_real(f->change));
 	json_object_set_new(o, "worse_seeds", json_integer(f->worse));
 	json_object_set_new(o, "p", json_real(f->p));
-	json_object_set_new(o, "again_percent", f->checked ? json_real(f->again) : json_null());
-	json_object_set_new(o, "reference", values(f->ref, seeds));
-	json_object_set_new(o, "now", values(f->now, seeds));
+	json_object_set_new(o, "reference", values(f->ref, r->seeds));
+	json_object_set_new(o, "now", values(f->now, r->seeds));
 	return o;
 }
 
@@ -58,7 +56,7 @@ int gate_report_json(const struct gate_report *r)
 		same = same && r->f[i].state == GATE_SAME;
 		json_array_append_new(rows, finding(r, &r->f[i]));
 	}
-	json_object_set_new(o, "schema", json_integer(1));
+	json_object_set_new(o, "schema", json_integer(2));
 	json_object_set_new(o, "verdict",
 			    json_string(r->code == EXIT_REGRESSION	      ? "regression"
 					: same				      ? "identical"
@@ -71,7 +69,7 @@ int gate_report_json(const struct gate_report *r)
 	json_object_set_new(o, "tolerance_percent", json_real(r->o->tolerance));
 	json_object_set_new(o, "first_seed", json_integer(r->now->seed));
 	json_object_set_new(o, "seeds", json_integer(r->seeds));
-	json_object_set_new(o, "second_look_seeds", json_integer(r->checked));
+	json_object_set_new(o, "second_look", json_boolean(r->second));
 	json_object_set_new(o, "rows", rows);
 	text = json_dumps(o, JSON_INDENT(1));
 	json_decref(o);

@@ -55,8 +55,6 @@ static void print_finding(const struct gate_report *r, const struct gate_finding
 	       words[f->state].word, tint_end(words[f->state].tint), f->now->config, f->now->phase,
 	       f->metric->label, f->change, f->from, f->to, f->metric->unit);
 	printf("; worse in %d of %d seeds, p %.2g", f->worse, f->seeds, f->p);
-	if (f->checked)
-		printf("; %+.2f %% with %d other seeds", f->again, r->checked);
 	explain(&why, r, f);
 	printf("): %s\n", why.s ? why.s : "no counters");
 	text_free(&why);
@@ -69,7 +67,7 @@ static void print_head(const struct gate_report *r)
 
 	printf("latency gate: %s, seeds %lld to %lld%s, tolerance %g %%\n", r->now->prints[0].value,
 	       (long long)r->now->seed, (long long)r->now->seed + r->seeds - 1,
-	       r->checked ? " and as many again" : "", r->o->tolerance);
+	       r->second ? " (a second look: half of them made something suspect)" : "", r->o->tolerance);
 	if (strcmp(r->against, "parent") != 0) {
 		printf("compared with the reference of %.10s, commit %s\n", r->ref->made, r->ref->commit);
 		return;
@@ -97,10 +95,9 @@ static void print_verdict(const struct gate_report *r, int shown, int same)
 	    strcmp(r->ref->image, r->now->image) != 0)
 		printf("note: the guest image has other bytes than the reference's (its recipe changed?)\n");
 	if (worse)
-		printf("%sREGRESSION%s: %d figures are worse by more than %g %%, in every seed%s. If that is "
-		       "the price of "
-		       "something: tmbench gate --accept REASON\n",
-		       tint_begin(BAD), tint_end(BAD), worse, r->o->tolerance, r->checked ? ", twice" : "");
+		printf("%sREGRESSION%s: %d figures are worse by more than %g %%, and not by chance. If that is "
+		       "the price of something: tmbench gate --accept REASON\n",
+		       tint_begin(BAD), tint_end(BAD), worse, r->o->tolerance);
 	else
 		printf("no regression%s\n",
 		       better ? "; keep what was gained: tmbench gate --accept REASON" : "");

@@ -59,9 +59,9 @@ def test_a_regression_is_named_with_what_explains_it(verdict, percent):
     worse = [line for line in r.stdout.splitlines() if line.startswith("WORSE")]
     assert len(worse) == 2 and f"2g get100 mean latency +{percent:.2f} %" in "".join(worse)
     for line in worse:
-        assert "worse in 5 of 5 seeds" in line
+        assert "worse in 10 of 10 seeds" in line
         assert line.endswith(f"server's instructions/op +{percent:.2f} %, PMEM misses +0.00 %")
-    assert "REGRESSION: 2 figures are worse by more than 0.3 %, in every seed, twice" in r.stdout
+    assert "seeds 1 to 10 (a second look" in r.stdout and "REGRESSION: 2 figures are worse by more than 0.3 %, and not by chance" in r.stdout
 
 
 def test_the_largest_change_comes_first(verdict):
@@ -89,30 +89,34 @@ def test_an_improvement_is_named_with_what_to_do(verdict):
     assert "better    2g get100 throughput" in r.stdout and "keep what was gained: tmbench gate --accept REASON" in r.stdout
 
 
-def test_worse_in_most_seeds_is_unsteady(verdict):
-    r = verdict({"p99": [1.02, 1.03, 1.01, 1.02, 0.99] * 2})
-    assert r.returncode == 0
-    assert "unsteady  2g get100 p99 latency" in r.stdout and "worse in 4 of 5 seeds" in r.stdout
-
-
-def test_worse_everywhere_but_not_significant_is_unsteady(verdict):
-    r = verdict({"p99": [1.004, 1.0001, 1.3, 1.0004, 1.005] * 2})
-    assert r.returncode == 0 and "unsteady  2g get100 p99 latency" in r.stdout
-
-
-def test_other_seeds_must_confirm(verdict):
+def test_a_second_look_decides(verdict):
+    """Worse by half of the tolerance with p < 0.05 is suspect; a regression is worse by more than it in ten seeds with p < 0.001."""
+    small = [1.001, 1.003, 1.002, 1.0005, 1.003]
+    r = verdict({"p99": small + [1.006, 1.004, 1.005, 1.007, 1.005]})
+    assert r.returncode == 3 and re.search(r"WORSE +2g get100 p99 latency \+0\.35 % .*worse in 10 of 10 seeds", r.stdout), r.stdout
+    r = verdict({"p99": small * 2})
+    assert r.returncode == 0 and "seeds 1 to 10 (a second look" in r.stdout and "changed   2g get100 p99 latency +0.20 %" in r.stdout
     r = verdict({"p99": [1.01] * 5 + [0.99, 1.01, 1.0, 0.99, 1.0]})
-    assert r.returncode == 0
-    assert "unsteady" in r.stdout and "+0.00 % with 5 other seeds" in r.stdout and "seeds 1 to 5 and as many again" in r.stdout
+    assert r.returncode == 0 and "unsteady  2g get100 p99 latency +1.00 %" in r.stdout and "worse in 6 of 10 seeds" in r.stdout
+    r = verdict({"p99": [1.001, 1.0, 1.002, 0.9995, 1.0] + [1.01] * 5})
+    assert r.returncode == 0 and "seeds 1 to 5," in r.stdout, "nothing suspect: no second look"
+
+
+def test_without_further_seeds_the_first_look_decides(verdict):
+    """Then it has to be worse in every seed."""
     r = verdict({"p99": [1.01] * 5}, seeds=5)
-    assert r.returncode == 3 and "in every seed. If" in r.stdout, "without further seeds the first look decides"
+    assert r.returncode == 3 and "seeds 1 to 5," in r.stdout and "worse in 5 of 5 seeds" in r.stdout
+    r = verdict({"p99": [1.02, 1.03, 1.01, 1.02, 0.999]}, seeds=5)
+    assert r.returncode == 0 and "unsteady  2g get100 p99 latency" in r.stdout and "worse in 4 of 5 seeds" in r.stdout
+    r = verdict({"p99": [1.004, 1.0001, 1.3, 1.0004, 1.005]}, seeds=5)
+    assert r.returncode == 0 and "unsteady  2g get100 p99 latency" in r.stdout and "worse in 5 of 5 seeds" in r.stdout
 
 
 def test_json_has_every_row(verdict):
     r = verdict(slower(1), "--format", "json")
     assert r.returncode == 3
     doc = json.loads(r.stdout)
-    assert (doc["schema"], doc["verdict"], doc["against"], doc["seeds"], doc["second_look_seeds"]) == (1, "regression", "reference", 5, 5)
+    assert (doc["schema"], doc["verdict"], doc["against"], doc["seeds"], doc["second_look"]) == (2, "regression", "reference", 10, True)
     rows = {x["metric"]: x for x in doc["rows"]}
     assert set(rows) == set(VALUES)
     assert rows["mean"]["state"] == "worse" and rows["mean"]["change_percent"] == pytest.approx(1) and len(rows["mean"]["now"]) == 10
@@ -243,7 +247,7 @@ def test_accept_then_gate(tree):
     tree.build("slow")
     r = tree.gate("--seeds", "3")
     assert r.returncode == 3
-    assert re.search(r"WORSE +2g get100 throughput -1\.00 % .* -0\.99 % with 3 other seeds", r.stdout)
+    assert re.search(r"WORSE +2g get100 throughput -(1\.00|0\.99) % .*worse in 6 of 6 seeds", r.stdout)
     r = tree.gate("--seeds", "3", "--accept", "worth it")
     assert r.returncode == 0 and "changes that are not committed" in r.stderr
     text = (tree.tree / "results/gate.reference").read_text()
@@ -256,7 +260,7 @@ def test_other_versions_compare_with_the_commit_before(tree):
     r = tree.gate("--seeds", "3", FAKE_QEMU_VERSION="10.0.1")
     assert r.returncode == 3, r.stderr
     assert "built and measured here, because the reference does not hold:\n  qemu: 10.0.1 (fake) here, 7.2.99 (fake) in the reference" in r.stdout
-    assert "WORSE     2g get100 throughput -1.00 %" in r.stdout
+    assert re.search(r"WORSE +2g get100 throughput -(1\.00|0\.99) %", r.stdout)
     tree.commit("slow again")
     r = tree.gate("--seeds", "3", FAKE_QEMU_VERSION="10.0.1")
     assert r.returncode == 0 and "identical" in r.stdout
@@ -395,7 +399,7 @@ def whole(tmp_path_factory):
 
 @LONG
 def test_the_whole_gate_catches_half_a_percent(whole, tmp_path):
-    """Eleven turns are 0.5 % more instructions per request."""
+    """Eleven turns are 0.5 to 0.6 % more instructions per request."""
     slow = Real(tmp_path / "slow", slowed_library(tmp_path / "source", 11))
     r = slow.gate(whole[1], 5, what=WHOLE)
     print(r.stdout)
