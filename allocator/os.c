@@ -404,6 +404,7 @@ int tm_os_uffd_unregister(int uffd, void *addr, size_t size)
 static int uffd_copy(int uffd, void *to, const void *from, size_t size, uint64_t mode)
 {
 	size_t done = 0;
+	int error = 0;
 	bool passed_over = false; // pages that were there already: whoever waits for them is not woken by the copy
 
 	while (done < size) {
@@ -413,8 +414,10 @@ static int uffd_copy(int uffd, void *to, const void *from, size_t size, uint64_t
 					.mode = mode};
 		if (!ioctl(uffd, UFFDIO_COPY, &c))
 			break;
-		if (errno != EAGAIN && errno != EEXIST)
-			return -errno;
+		if (errno != EAGAIN && errno != EEXIST) {
+			error = -errno;
+			break;
+		}
 		if (c.copy > 0) {
 			done += (size_t)c.copy;
 		} else if (errno == EEXIST) {
@@ -424,7 +427,7 @@ static int uffd_copy(int uffd, void *to, const void *from, size_t size, uint64_t
 	}
 	if (passed_over)
 		tm_os_uffd_wake(uffd, to, size);
-	return 0;
+	return error;
 }
 
 int tm_os_uffd_copy(int uffd, void *to, const void *from, size_t size)
