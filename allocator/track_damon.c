@@ -7,8 +7,8 @@
 //
 // It sees pages that the kernel could reclaim: not those of a DAX mapping. What is used again before each sampling looks alike, however often.
 //
-// Cost: the kdamond's CPU time, which the kernel counts, and what reading takes. It samples as often as that may be: when it was more than a hundredth of
-// a CPU half as often, then half of the regions; when it was less than a quarter of that, twice as often.
+// Cost: the kdamond's CPU time, which the kernel counts, and what reading takes. By what a sampling has cost it samples as often as a hundredth of a CPU
+// allows, counted from the start: what was spent beyond that is saved before it samples as often again. Where the rarest is too dear, with half of the regions.
 #include "allocator/core.h"
 #include "allocator/migrate.h"
 #include "allocator/perf_ring.h"
@@ -18,7 +18,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/perf_event.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,17 +31,18 @@
 #define ADMIN	    "/sys/kernel/mm/damon/admin/kdamonds/"
 #define EVENT	    "/sys/kernel/tracing/events/damon/damon_aggregated/"
 #define CONTEXT	    "0/contexts/0/"
-#define SAMPLE_US   20000 // at first
+#define SAMPLE_US   50000 // at first
 #define SAMPLE_MIN  5000
 #define SAMPLE_MAX  400000
 #define AGGREGATE   20	    // samplings at least,
 #define AGGR_US	    1000000 // and so long
 #define REGIONS_MIN 100 // none is larger than that part of what is watched
 #define REGIONS_MAX 500
+#define GROWTH	    4	// times as many regions at the next look
 #define RING	    ((size_t)512 << 10) // bytes: records of 8,000 regions
 #define TICK_NS	    UINT64_C(5000000000) // its cost, and what is in use, are looked at so often: to tell the kdamond takes up to a sampling
+#define FIRST_NS    UINT64_C(2000000000) // its cost for the first time
 #define SHARE	    100			  // of a CPU: one part of so many
-#define STAT_NS	    (UINT64_C(1000000000) / 100) // of /proc/PID/stat's unit
 
 static struct tm_perf_ring ring;
 static int event = -1;
@@ -48,7 +51,7 @@ static struct {
 } field;
 static unsigned sample_us, regions, kdamond;
 static uintptr_t watched[TM_ZONES]; // the ends of what is watched
-static uint64_t seen, read_ns, looked_ns, looked_cpu;
+static uint64_t seen, records, read_ns, start_ns, looked_ns, looked_cpu, next_ns;
 
 // Writes a setting. False: errno says why.
 __attribute__((format(printf, 2, 3))) static bool set(const char *name, const char *format, ...)
@@ -76,9 +79,14 @@ static bool get(const char *path, char *text, size_t size)
 	return n > 0 && (text[strcspn(text, "\n")] = 0, true);
 }
 
+static unsigned aggregation_us(void)
+{
+	return sample_us * AGGREGATE < AGGR_US ? AGGR_US : sample_us * AGGREGATE;
+}
+
 static bool set_pace(void)
 {
-	unsigned aggr_us = sample_us * AGGREGATE < AGGR_US ? AGGR_US : sample_us * AGGREGATE;
+	unsigned aggr_us = aggregation_us();
 
 	return set(CONTEXT "monitoring_attrs/intervals/sample_us", "%u", sample_us) &&
 	       set(CONTEXT "monitoring_attrs/intervals/aggr_us", "%u", aggr_us) &&
@@ -170,9 +178,26 @@ static bool open_event(const struct perf_event_attr *attr)
 	return event >= 0 && tm_perf_ring_open(&ring, event, RING);
 }
 
+static bool kdamond_ns(uint64_t *ns)
+{
+	char path[64], text[128];
+
+	snprintf(path, sizeof(path), "/proc/%u/schedstat", kdamond);
+	return kdamond && get(path, text, sizeof(text)) && sscanf(text, "%" SCNu64, ns) == 1;
+}
+
+static uint64_t cpu_used(void)
+{
+	uint64_t ns = 0;
+
+	kdamond_ns(&ns);
+	return read_ns + ns;
+}
+
 static bool start(char *why, size_t size)
 {
 	struct perf_event_attr attr;
+	uint64_t ns;
 
 	if (tm.adopted)
 		snprintf(why, size, "it watches one process, the one that was started");
@@ -186,6 +211,8 @@ static bool start(char *why, size_t size)
 		snprintf(why, size, "its tracepoint is not to be found; mount -t tracefs tracefs /sys/kernel/tracing");
 	else if (!set_up())
 		snprintf(why, size, errno == EBUSY ? "another kdamond is in use: the system has one" : "DAMON cannot be set up: %s", strerror(errno));
+	else if (!kdamond_ns(&ns))
+		snprintf(why, size, "the kernel does not tell what a kdamond costs (CONFIG_SCHED_INFO)");
 	else if (open_event(&attr))
 		return true;
 	else
@@ -197,45 +224,48 @@ static bool start(char *why, size_t size)
 	return false;
 }
 
-static uint64_t cpu_used(void)
-{
-	char path[64], text[512], *at = NULL;
-
-	snprintf(path, sizeof(path), "/proc/%u/stat", kdamond);
-	if (kdamond && tm_os_read_file(path, text, sizeof(text)) > 0)
-		at = strrchr(text, ')');
-	for (int n = 2; at && n < 14; n++) // of its fields: time in user mode, then in the kernel
-		at = strchr(at + 1, ' ');
-	uint64_t user = at ? strtoull(at, &at, 10) : 0, system = at ? strtoull(at, NULL, 10) : 0;
-	return read_ns + (user + system) * STAT_NS;
-}
-
-// By what it has cost, whether it is to do so at another pace.
+// How long between two samplings, and how many regions, so that until the next look it costs no more than its share, all that it has cost included.
+// Where there are fewer regions than may be, there will soon be more. Whether that is another pace.
 static bool change_pace(uint64_t now)
 {
-	uint64_t cpu = cpu_used(), cost = cpu - looked_cpu, may = (now - looked_ns) / SHARE;
-	unsigned us = sample_us, n = regions;
+	uint64_t cpu = cpu_used();
+	double passed = (double)(now - looked_ns), cost = (double)(cpu - looked_cpu) * TICK_NS / passed, most = (double)TICK_NS / SHARE;
+	double may = (double)(now - start_ns + TICK_NS) / SHARE - (double)cpu;
+	double told = passed / (aggregation_us() * 1e3), growth = regions * told / (double)records; // no records: infinite
+	growth = growth > GROWTH ? GROWTH : growth > 1 ? growth : 1;
+	double want = may > 0 ? sample_us * cost * growth / (may < most ? may : most) : INFINITY;
+	// Twice as often at most: kernels whose scheduler has no finer clock than a tick do not count what takes less.
+	double least = sample_us / 2 > SAMPLE_MIN ? sample_us / 2 : SAMPLE_MIN;
+	unsigned us = (unsigned)(want > SAMPLE_MAX ? SAMPLE_MAX : want < least ? least : want);
+	bool dear = sample_us == SAMPLE_MAX && cost > most;
 
-	if (cost > may && sample_us < SAMPLE_MAX)
-		sample_us *= 2;
-	else if (cost > may && regions >= 2 * REGIONS_MIN)
-		regions /= 2;
-	else if (cost < may / 4 && sample_us > SAMPLE_MIN)
-		sample_us /= 2;
 	looked_ns = now;
 	looked_cpu = cpu;
-	return sample_us != us || regions != n;
+	records = 0;
+	if (dear && regions >= 2 * REGIONS_MIN)
+		regions /= 2;
+	else if (us > sample_us || us < sample_us - sample_us / 4)
+		sample_us = us;
+	else
+		return false;
+	return true;
 }
 
 static uint64_t tick(uint64_t now)
 {
-	bool paced = looked_ns && change_pace(now);
+	bool paced = false;
 
-	looked_ns = now;
+	if (now < next_ns)
+		return next_ns - now;
+	if (start_ns)
+		paced = change_pace(now);
+	else
+		start_ns = looked_ns = now;
+	next_ns = now + (now == start_ns ? FIRST_NS : TICK_NS);
 	// What cannot be changed just now, as it was: then the next time.
 	if ((paced || grown()) && (!set_pace() || !set_regions() || !set("0/state", "commit")))
 		memset(watched, 0, sizeof(watched));
-	return TICK_NS;
+	return next_ns - now;
 }
 
 static void (*taker)(size_t g, uint32_t n);
@@ -248,6 +278,7 @@ static void take_record(const void *record, size_t size)
 
 	if (size < sizeof(uint32_t) + field.accesses + sizeof(accesses))
 		return;
+	records++;
 	memcpy(&first, raw + field.start, sizeof(first));
 	memcpy(&end, raw + field.end, sizeof(end));
 	memcpy(&accesses, raw + field.accesses, sizeof(accesses));
@@ -284,7 +315,7 @@ static void forked(void)
 {
 	stop();
 	kdamond = 0;
-	seen = read_ns = looked_ns = looked_cpu = 0;
+	seen = records = read_ns = start_ns = looked_ns = looked_cpu = next_ns = 0;
 }
 
 const struct tm_tracker tm_tracker_damon = {.name = "damon",
