@@ -224,7 +224,8 @@ static void copy_all_parts(void)
 			if (sscanf(line, "%llx-%llx %4s %llx %*x:%*x %llu", &from, &to, access, &offset, &inode) == 5 &&
 			    access[3] == 's' && tm_ours(from))
 				copy_parts(from, to, inode, offset,
-					   (access[0] == 'r' ? PROT_READ : 0) | (access[1] == 'w' ? PROT_WRITE : 0));
+					   (access[0] == 'r' ? PROT_READ : 0) | (access[1] == 'w' ? PROT_WRITE : 0) |
+						   (access[2] == 'x' ? PROT_EXEC : 0));
 		}
 		kept = strlen(line);
 		memmove(text, line, kept);

@@ -6,7 +6,7 @@
 // pins it; it is freed when the rest goes in one call.
 //
 // What the program reserves (PROT_NONE) is address space and no more. Granules of it are captured when they are made usable as a whole;
-// one that is so in part, or to run code, is TM_FOREIGN. Large reservations are far (far.h), where loops skip what is not used.
+// one that is so in part is TM_FOREIGN. Large reservations are far (far.h), where loops skip what is not used.
 #include "allocator/mmap_zone.h"
 #include "allocator/core.h"
 #include "allocator/far.h"
@@ -279,7 +279,7 @@ void tm_mmap_drop(void *addr, size_t size)
 		struct tm_granule *t = &tm.table[g];
 		uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
 		settle(g, g);
-		bool all = covers(g, start, end) && !(t->flags & TM_PINNED);
+		bool all = covers(g, start, end) && !(t->flags & TM_PINNED), parts = tm_noted(g, TM_NOTE_PART);
 		from = from > start ? from : start;
 		to = to < end ? to : end;
 		if (t->state == TM_DRAM || t->state == TM_FOREIGN) {
@@ -289,10 +289,14 @@ void tm_mmap_drop(void *addr, size_t size)
 		} else if (t->state == TM_PMEM && !all && tm_pmem_anonymous()) {
 			tm_os_madvise((void *)from, to - from, MADV_DONTNEED);
 		} else if (t->state == TM_PMEM && !all) {
+			if (parts) // which may not be of the frame
+				tm_os_madvise((void *)from, to - from, MADV_DONTNEED);
 			memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0, to - from);
 		} else if (t->state == TM_PMEM && tm_make_anonymous(g, 1, tm_prot(t))) {
 			bool ok = !tm_os_uffd_register(tm.uffd, tm_address(g), tm.granule);
 			vacate(g, ok ? TM_UNTOUCHED : TM_FOREIGN, t->flags);
+		} else if (parts) {
+			tm_os_madvise((void *)from, to - from, MADV_DONTNEED);
 		}
 	}
 	tm_unlock();
@@ -306,8 +310,7 @@ static void commit(uintptr_t start, uintptr_t end, int prot)
 	tm_far_use(tm_index(start), last - tm_index(start) + 1);
 	for (size_t g = tm_index(start); g <= last; g++) {
 		bool reserved = only_reserved(g), whole = reserved && covers(g, start, end) &&
-							  !(tm.table[g].flags & TM_PINNED) &&
-							  !(prot & ~(PROT_READ | PROT_WRITE));
+							  !(tm.table[g].flags & TM_PINNED);
 		if (whole && run == SIZE_MAX)
 			run = g;
 		if (reserved && !whole)
@@ -341,6 +344,11 @@ bool tm_mmap_renew(void *addr, size_t size, int prot)
 		return false;
 	tm_mmap_drop(addr, size);
 	return !tm_mmap_protect(addr, size, prot);
+}
+
+int tm_mmap_protection(const void *addr)
+{
+	return tm_prot(&tm.table[tm_index((uintptr_t)addr)]);
 }
 
 int tm_mmap_protect(void *addr, size_t size, int prot)
@@ -389,7 +397,7 @@ void tm_mmap_copy(void *to, const void *from, size_t size)
 		step = tm.granule - (at & (tm.granule - 1));
 		step = step < size - done ? step : size - done;
 		int state = tm.table[tm_index(at)].state;
-		if (state != TM_UNTOUCHED && state != TM_EMPTY)
+		if ((state != TM_UNTOUCHED && state != TM_EMPTY) || tm_noted(tm_index(at), TM_NOTE_PART))
 			memcpy((char *)to + done, (const void *)at, step);
 	}
 }

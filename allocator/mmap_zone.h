@@ -27,6 +27,8 @@ enum tm_mmap_next { TM_NEXT_NOTHING, TM_NEXT_FOREIGN, TM_NEXT_RESERVED };
 void tm_mmap_release(void *addr, size_t size, enum tm_mmap_next next);
 // The contents of a range are no longer wanted: it reads as zero.
 void tm_mmap_drop(void *addr, size_t size);
+// The protection of the granule that an address is in.
+int tm_mmap_protection(const void *addr);
 // mprotect(2).
 int tm_mmap_protect(void *addr, size_t size, int prot);
 // The granules of a range stay where they are from now on; reserved: those too that the program has only reserved.

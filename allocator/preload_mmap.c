@@ -24,9 +24,10 @@ void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 {
 	bool anonymous =
 		(flags & (MAP_PRIVATE | MAP_ANONYMOUS | MAP_SHARED)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
-		!(prot & ~(PROT_READ | PROT_WRITE));
+		!(prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC));
+	bool near_others = prot & PROT_EXEC && addr; // code is meant to reach what is there by short jumps
 
-	if (anonymous && !(flags & REFUSED)) {
+	if (anonymous && !(flags & REFUSED) && !near_others) {
 		if (tm.child && prot)
 			tm_child_mmap(size);
 		void *p = prot ? tm_mmap_capture(size, prot) : tm_mmap_capture_reservation(size);
@@ -122,8 +123,13 @@ static void *remap_captured(void *old, size_t old_size, size_t new_size, int fla
 		to = mmap(NULL, new_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (to == MAP_FAILED)
 		return to;
+	int prot = tm_mmap_protection(old);
+	if (!(prot & PROT_READ))
+		mprotect(old, old_size, PROT_READ);
 	tm_mmap_copy(to, old, old_size < new_size ? old_size : new_size);
 	munmap(old, old_size);
+	if (prot != (PROT_READ | PROT_WRITE))
+		mprotect(to, new_size, prot);
 	return to;
 }
 

@@ -69,7 +69,7 @@ static size_t untouched_run(size_t g, size_t most)
 
 	while (n < most && tm.table[g + n].state == TM_UNTOUCHED &&
 	       (tm.table[g + n].flags & TM_PROT) == (tm.table[g].flags & TM_PROT) &&
-	       !((tm.note[g + n] ^ tm.note[g]) & TM_NOTE_ADVICE))
+	       !((tm.note[g + n] ^ tm.note[g]) & (TM_NOTE_ADVICE | TM_NOTE_PART)))
 		n++;
 	return n;
 }
@@ -89,16 +89,17 @@ static void fill_zero(char *at, size_t size)
 	fill_zero(at + half, size - half);
 }
 
-// First touch, by thread: the granule and, when touches come in order, ever more of those behind it. tm_lock held.
+// First touch, by thread: the granule and, when touches come in order, ever more of those behind it. What the program has treated in parts gets DRAM, over the
+// quota if it must: a frame would be mapped over all parts, also over what is not ours by now. Code, which does not migrate, may have of the reserve. tm_lock held.
 static void first_touch(size_t g, int thread)
 {
 	run_bytes = g == last_end ? (run_bytes < RUN_MAX ? run_bytes * 2 : RUN_MAX) : RUN_MIN;
 	size_t n = untouched_run(g, run_bytes >> tm.shift ? run_bytes >> tm.shift : 1);
 	uint32_t got, frame;
 	char *at = tm_address(g);
-	bool cold = tm_noted(g, TM_NOTE_COLD);
-	bool (*take)(enum tm_zone, uint64_t) =
-		tm_noted(g, TM_NOTE_HOT) ? tm_quota_take_reserve : tm_quota_take;
+	bool parts = tm_noted(g, TM_NOTE_PART), cold = !parts && tm_noted(g, TM_NOTE_COLD);
+	bool hot = tm_noted(g, TM_NOTE_HOT) || tm_prot(&tm.table[g]) & PROT_EXEC;
+	bool (*take)(enum tm_zone, uint64_t) = hot ? tm_quota_take_reserve : tm_quota_take;
 
 	tm.count.first_touch++;
 	while (!cold && n > 1 && !take(TM_MMAP, n))
@@ -108,7 +109,7 @@ static void first_touch(size_t g, int thread)
 		if (!cold)
 			tm_kick(false);
 		n = untouched_run(g, run_bytes >> tm.shift ? run_bytes >> tm.shift : 1);
-		frame = tm_frames_take(g, (uint32_t)n, &got);
+		frame = parts ? TM_NO_FRAME : tm_frames_take(g, (uint32_t)n, &got);
 		if (frame != TM_NO_FRAME) {
 			if (!tm_pmem_anonymous())
 				tm_pmem_zero(frame, got);
@@ -130,7 +131,7 @@ static void first_touch(size_t g, int thread)
 				tm_set(g + i, TM_UNTOUCHED, TM_NO_FRAME, tm.table[g + i].flags);
 			tm_frames_give(frame, got);
 		}
-		// Both tiers are full, and a touch cannot fail: DRAM it is, over the quota, and counted as a failure.
+		// No PMEM for it, and a touch cannot fail: DRAM it is, over the quota, and counted as a failure.
 		n = 1;
 		if (!cold || !tm_quota_take(TM_MMAP, 1)) {
 			tm.count.failed++;

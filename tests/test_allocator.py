@@ -49,13 +49,13 @@ def run_with_stats(tmp_path, options, command, **more):
 
 @pytest.mark.parametrize("granule", ["4K", "64K"])
 @pytest.mark.parametrize("dram", ["0", "2M", "unlimited"])
-@pytest.mark.parametrize("program", ["malloc_rules", "mmap_rules", "reservation_rules"])
+@pytest.mark.parametrize("program", ["malloc_rules", "mmap_rules", "reservation_rules", "code_rules"])
 def test_rules_hold(programs, program, dram, granule):
     done = run(["--dram", dram, "--pmem", "memfd:512M", "--granule", granule], [programs / program])
     assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
 
 
-@pytest.mark.parametrize("program", ["malloc_rules", "mmap_rules", "reservation_rules"])
+@pytest.mark.parametrize("program", ["malloc_rules", "mmap_rules", "reservation_rules", "code_rules"])
 def test_rules_hold_under_migration(programs, program):
     done = run(["--dram", "2M", "--pmem", "memfd:512M", "--granule", "4K"], [programs / program],
                env={"TIERMEM_TEST_MIGRATE": "random"})
@@ -161,7 +161,7 @@ def test_both_tiers_full_is_enomem(programs):
 def test_a_file_can_be_the_pmem(programs, tmp_path):
     file = tmp_path / "pmem"
     file.write_bytes(b"\xff" * (64 * MB))  # what was there before must not show
-    for program in ("malloc_rules", "mmap_rules"):
+    for program in ("malloc_rules", "mmap_rules", "code_rules"):
         done = run(["--dram", "2M", "--pmem", file, "--granule", "4K"], [programs / program])
         assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
 

@@ -132,7 +132,7 @@ def test_managed_heaps(language, dram, tmp_path):
         stats = stats_of(child.pid, "--capture")
         captured = stats["captured"]
         inside = captured["heap_bytes"] + captured["mmap_bytes"]
-        assert inside > 10 * MB and captured["missed_bytes"] < 2 * MB, captured  # code, mappings under 64 KiB
+        assert inside > 10 * MB and captured["missed_bytes"] < (0.02 if language == "python" else 0.01) * inside, captured  # mappings under 64 KiB
         assert stats["tiers"]["dram"]["peak_bytes"] <= (stats["dram_quota_bytes"] or 1 << 60)
         child.stdin.write("\n")
         child.stdin.close()

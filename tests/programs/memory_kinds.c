@@ -1,5 +1,5 @@
-// Touches 32 MiB of malloc's memory, 16 in an address range that it reserved before, 12 of a thread's stack, 8 of .bss, and 4 that may run
-// code, which is not captured; says so and waits for the end of its input.
+// Touches 32 MiB of malloc's memory, 16 in an address range that it reserved before, 12 of a thread's stack, 8 of .bss, and 4 for
+// code that is to be near other memory, which are not captured; says so and waits for the end of its input.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ int main(void)
 	char *range = mmap(NULL, 64 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	char *code =
-		mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mmap(main, 4 * MIB, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (!heap || range == MAP_FAILED || code == MAP_FAILED ||
 	    mprotect(range, 16 * MIB, PROT_READ | PROT_WRITE))

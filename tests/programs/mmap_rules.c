@@ -45,6 +45,33 @@ static void in_parts_across_a_fork(void)
 	rule(!munmap(p, SIZE), "all of it can go");
 }
 
+// Parts have protections of their own, are gone or somebody else's before what is beside them has been touched: they stay so.
+static void in_parts_before_a_touch(void)
+{
+	char *p = map(SIZE), *q = map(SIZE);
+	FILE *file = tmpfile();
+
+	rule(file && !ftruncate(fileno(file), PAGE) && pwrite(fileno(file), "file", 4, 0) == 4, "tmpfile");
+	rule(mmap(p + 2 * PAGE, PAGE, PROT_READ, MAP_FIXED | MAP_PRIVATE, fileno(file), 0) == p + 2 * PAGE, "a page of a file");
+	rule(mmap(p + 40 * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == p + 40 * PAGE, "one of memory");
+	rule(!mprotect(p + 60 * PAGE, PAGE, PROT_NONE) && !munmap(p + 80 * PAGE, PAGE), "a guard page, and one gone");
+	p[40 * PAGE] = 1;
+	for (size_t i = 0; i < 100; i++)
+		if (i != 2 && i != 40 && i != 60 && i != 80)
+			p[i * PAGE] = 2;
+	rule(!memcmp(p + 2 * PAGE, "file", 4) && faults(p + 2 * PAGE, 1), "the file's is still there");
+	rule(p[40 * PAGE] == 1, "and the other memory");
+	rule(faults(p + 60 * PAGE, 0) && faults(p + 80 * PAGE, 0), "the guard guards, what is gone is gone");
+	rule(!madvise(p + 36 * PAGE, 8 * PAGE, MADV_DONTNEED) && is_all(p + 36 * PAGE, 0, 8 * PAGE), "MADV_DONTNEED on all parts");
+	rule(p[35 * PAGE] == 2 && p[44 * PAGE] == 2, "and not on others");
+	rule(!munmap(p, SIZE) && !fclose(file), "all of it goes");
+	rule(mmap(q + 8 * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == q + 8 * PAGE, "memory over memory");
+	q[8 * PAGE] = 3;
+	q = mremap(q, SIZE, 2 * SIZE, MREMAP_MAYMOVE);
+	rule(q != MAP_FAILED && q[8 * PAGE] == 3 && is_all(q, 0, 8 * PAGE), "moves with it");
+	rule(!munmap(q, 2 * SIZE), "and goes");
+}
+
 // A program finds free addresses, by mmap and munmap, and maps or moves something there (stress-ng's mremap does): they are not free any more.
 static void at_free_addresses(void)
 {
@@ -121,6 +148,7 @@ int main(void)
 	rule(is_all(q + 72 * PAGE, 9, SIZE / 4 - 72 * PAGE), "MAP_FIXED leaves the rest");
 	rule(!munmap(q, SIZE / 4), "munmap takes both");
 
+	in_parts_before_a_touch();
 	in_parts_across_a_fork();
 	at_free_addresses();
 
