@@ -279,10 +279,12 @@ void tm_mmap_drop(void *addr, size_t size)
 		struct tm_granule *t = &tm.table[g];
 		uintptr_t from = (uintptr_t)tm_address(g), to = from + tm.granule;
 		settle(g, g);
-		bool all = covers(g, start, end) && !(t->flags & TM_PINNED), parts = tm_noted(g, TM_NOTE_PART);
+		bool all = tm_zone_of(g) == TM_MMAP && covers(g, start, end) && !(t->flags & TM_PINNED), parts = tm_noted(g, TM_NOTE_PART);
 		from = from > start ? from : start;
 		to = to < end ? to : end;
-		if (t->state == TM_DRAM || t->state == TM_FOREIGN) {
+		if (t->state == TM_INHERITED) {
+			tm_share_empty((void *)from, to - from);
+		} else if (t->state == TM_DRAM || t->state == TM_FOREIGN) {
 			tm_os_madvise((void *)from, to - from, MADV_DONTNEED);
 			if (all && t->state == TM_DRAM)
 				vacate(g, TM_UNTOUCHED, t->flags);

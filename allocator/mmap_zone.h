@@ -25,13 +25,13 @@ bool tm_mmap_owns(const void *addr, size_t size);
 // access (what it had only reserved of the range stays so).
 enum tm_mmap_next { TM_NEXT_NOTHING, TM_NEXT_FOREIGN, TM_NEXT_RESERVED };
 void tm_mmap_release(void *addr, size_t size, enum tm_mmap_next next);
-// The contents of a range are no longer wanted: it reads as zero.
+// The contents of a range, mappings' or malloc's, are no longer wanted: it reads as zero.
 void tm_mmap_drop(void *addr, size_t size);
 // The protection of the granule that an address is in.
 int tm_mmap_protection(const void *addr);
 // mprotect(2).
 int tm_mmap_protect(void *addr, size_t size, int prot);
-// The granules of a range stay where they are from now on; reserved: those too that the program has only reserved.
+// The granules of a range, mappings' or malloc's, stay where they are from now on; reserved: those too that the program has only reserved.
 void tm_mmap_pin(void *addr, size_t size, bool reserved);
 // Copies what has been touched of a range.
 void tm_mmap_copy(void *to, const void *from, size_t size);

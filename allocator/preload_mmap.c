@@ -1,16 +1,18 @@
 // mmap and its relatives. Private anonymous memory of some size is captured; everything else goes to the kernel as it
 // is. No dlsym here, no malloc: jemalloc-linked programs would deadlock.
 //
-// Not captured: MAP_FIXED but for what the program reserved before, stacks, huge pages, locked and executable mappings, those under 64 KiB or a
+// Not captured: MAP_FIXED but for what the program reserved before, stacks, huge pages, locked mappings, executable ones at an address, those under 64 KiB or a
 // granule.
 #include "allocator/child.h"
 #include "allocator/core.h"
 #include "allocator/guest.h"
 #include "allocator/mmap_zone.h"
+#include "allocator/share.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -19,6 +21,21 @@
 
 #define REFUSED                                                                                              \
 	(MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB | MAP_LOCKED | MAP_32BIT)
+
+// A part of malloc's memory, which programs may treat as mappings, too: it stays where it is then.
+static bool in_heap(const void *addr, size_t size)
+{
+	uintptr_t at = (uintptr_t)addr;
+
+	return tm.managed && tm.heap && size && !(at & (TM_PAGE - 1)) && tm_ours(at) && tm_ours(at + size - 1) &&
+	       tm_zone_of(tm_index(at)) != TM_MMAP;
+}
+
+static void keep_in_place(const void *addr, size_t size)
+{
+	if (in_heap(addr, size) && !tm.child)
+		tm_mmap_pin((void *)addr, size, false);
+}
 
 void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 {
@@ -38,6 +55,8 @@ void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 		if (anonymous && !(flags & REFUSED & ~MAP_FIXED) && tm_mmap_renew(addr, size, prot))
 			return addr;
 		tm_mmap_release(addr, size, anonymous && !prot ? TM_NEXT_RESERVED : TM_NEXT_FOREIGN);
+	} else if (flags & MAP_FIXED) {
+		keep_in_place(addr, size);
 	}
 	if (tm.guest)
 		return tm_guest_mmap(addr, size, prot, flags, fd, offset);
@@ -49,8 +68,10 @@ void *mmap64(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
 
 int munmap(void *addr, size_t size)
 {
-	if (!tm_mmap_owns(addr, size) || tm.child)
+	if (!tm_mmap_owns(addr, size) || tm.child) {
+		keep_in_place(addr, size);
 		return tm_os_munmap(addr, size);
+	}
 	if (!size || (uintptr_t)addr & (TM_PAGE - 1)) {
 		errno = EINVAL;
 		return -1;
@@ -61,13 +82,49 @@ int munmap(void *addr, size_t size)
 
 int mprotect(void *addr, size_t size, int prot)
 {
-	if (!tm_mmap_owns(addr, size) || tm.child || (uintptr_t)addr & (TM_PAGE - 1))
+	if (!tm_mmap_owns(addr, size) || tm.child || (uintptr_t)addr & (TM_PAGE - 1)) {
+		keep_in_place(addr, size);
 		return tm_os_mprotect(addr, size, prot);
+	}
 	return tm_mmap_protect(addr, size, prot);
+}
+
+// A key is of the mapping: what it is given to stays where it is.
+int pkey_mprotect(void *addr, size_t size, int prot, int key)
+{
+	if (key == -1)
+		return mprotect(addr, size, prot);
+	if (tm_mmap_owns(addr, size) && !tm.child && size && !((uintptr_t)addr & (TM_PAGE - 1)))
+		tm_mmap_pin(addr, size, true);
+	else
+		keep_in_place(addr, size);
+	return (int)tm_os_syscall(SYS_pkey_mprotect, (long)addr, (long)size, prot, key, 0, 0);
+}
+
+static int madvise_heap(void *addr, size_t size, int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_FREE:
+		if (tm.child)
+			tm_share_empty(addr, size);
+		else
+			tm_mmap_drop(addr, size);
+		return 0;
+	case MADV_DONTFORK:
+	case MADV_DOFORK:
+	case MADV_WIPEONFORK:
+	case MADV_KEEPONFORK:
+		keep_in_place(addr, size); // fall through
+	default:
+		return tm_os_madvise(addr, size, advice);
+	}
 }
 
 int madvise(void *addr, size_t size, int advice)
 {
+	if (in_heap(addr, size))
+		return madvise_heap(addr, size, advice);
 	if (tm.guest && advice == MADV_DONTFORK && tm_guest_capture(addr, size))
 		return 0;
 	if (!tm_mmap_owns(addr, size) || tm.child || !size || (uintptr_t)addr & (TM_PAGE - 1))
@@ -146,7 +203,10 @@ void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...)
 	if (old_size && new_size && tm_mmap_owns(old, old_size) && !tm.child &&
 	    !((uintptr_t)old & (TM_PAGE - 1)))
 		return remap_captured(old, old_size, new_size, flags, new_addr);
+	keep_in_place(old, old_size);
 	if (flags & MREMAP_FIXED && tm_mmap_owns(new_addr, new_size) && !tm.child)
 		tm_mmap_release(new_addr, new_size, TM_NEXT_FOREIGN);
+	else if (flags & MREMAP_FIXED)
+		keep_in_place(new_addr, new_size);
 	return tm_os_mremap(old, old_size, new_size, flags, new_addr);
 }

@@ -49,13 +49,13 @@ def run_with_stats(tmp_path, options, command, **more):
 
 @pytest.mark.parametrize("granule", ["4K", "64K"])
 @pytest.mark.parametrize("dram", ["0", "2M", "unlimited"])
-@pytest.mark.parametrize("program", ["malloc_rules", "mmap_rules", "reservation_rules", "code_rules"])
+@pytest.mark.parametrize("program", ["malloc_rules", "mmap_rules", "reservation_rules", "code_rules", "heap_map_rules"])
 def test_rules_hold(programs, program, dram, granule):
     done = run(["--dram", dram, "--pmem", "memfd:512M", "--granule", granule], [programs / program])
     assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
 
 
-@pytest.mark.parametrize("program", ["malloc_rules", "mmap_rules", "reservation_rules", "code_rules"])
+@pytest.mark.parametrize("program", ["malloc_rules", "mmap_rules", "reservation_rules", "code_rules", "heap_map_rules"])
 def test_rules_hold_under_migration(programs, program):
     done = run(["--dram", "2M", "--pmem", "memfd:512M", "--granule", "4K"], [programs / program],
                env={"TIERMEM_TEST_MIGRATE": "random"})
