@@ -88,6 +88,7 @@ t() { TIERMEM_TEST_MIGRATE=random tiermem run --dram 2M --pmem numa:1 --stats /t
 	echo "$1 $2 $4: $(tr ',' '\\n' </tm/stats | tr -d '"{}' | grep -E 'promoted:|demoted:|failed:|possible|refused' | tr '\\n' ' ')"; }
 for g in 4K 64K; do
 	t --granule $g -- malloc_rules; t --granule $g -- mmap_rules; t --granule $g -- reservation_rules; t --granule $g -- code_rules
+	t --granule $g -- heap_map_rules
 	t --granule $g -- stress 2 3; t --granule $g -- stress 2 3 family
 done
 for mode in sync vector libaio uring; do t --granule 4K -- direct_io /dev/vda 2 $mode; done
@@ -104,7 +105,7 @@ def test_programs_while_the_kernel_moves_their_memory(programs, tmp_path):
     """Mapping rules, forks, direct I/O by every way that there is (io_uring too: the kernel does not move what a device has), and futexes that
     are not process-private; at last without userfaultfd."""
     (tmp_path / "disk").write_bytes(bytes(8 * MB))
-    names = ("malloc_rules", "mmap_rules", "reservation_rules", "code_rules", "stress", "direct_io", "futexes")
+    names = ("malloc_rules", "mmap_rules", "reservation_rules", "code_rules", "heap_map_rules", "stress", "direct_io", "futexes")
     machine = nodes(256)
     machine["qemu"] += ["-drive", f"file={tmp_path}/disk,format=raw,if=none,id=d0,cache=none", "-device", "virtio-blk-pci,drive=d0"]
     guest = simvm.run(tmp_path, PROGRAMS, programs=("tiermem",), libraries=("libtiermem-preload.so",), plugin=None, preload=False,
@@ -112,10 +113,10 @@ def test_programs_while_the_kernel_moves_their_memory(programs, tmp_path):
     out = guest.results.replace("\r", "")
     assert "@@exit 0" in out, out + guest.console
     assert "\nfailed:" not in out and "broken" not in out and "skip" not in out, out
-    assert len(re.findall(r"^ok", out, re.M)) == 2 * 6 + 4 + 3 + 1, out
+    assert len(re.findall(r"^ok", out, re.M)) == 2 * 7 + 4 + 3 + 1, out
     moved = re.findall(r"possible:(\S+) promoted:(\d+) demoted:(\d+)", out.replace("migrations:", ""))
-    assert len(moved) == 17 and all(possible == "true" for possible, *_ in moved), out
-    assert all(int(p) > 20 and int(d) > 20 for _, p, d in moved[4:6] + moved[10:17]), out
+    assert len(moved) == 21 and all(possible == "true" for possible, *_ in moved), out
+    assert all(int(p) > 20 and int(d) > 20 for _, p, d in moved[5:7] + moved[14:21]), out
     assert "refused:null" in out and "refused:io_uring" not in out, out
     assert "no capture of mmap, no tracking of heat" in out, out
     assert int(re.findall(r"promoted:(\d+)", out)[-1]) > 20, out
