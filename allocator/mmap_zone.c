@@ -293,7 +293,7 @@ void tm_mmap_drop(void *addr, size_t size)
 		} else if (t->state == TM_PMEM && !all) {
 			if (parts) // which may not be of the frame
 				tm_os_madvise((void *)from, to - from, MADV_DONTNEED);
-			memset(tm_pmem_address(t->frame) + (from & (tm.granule - 1)), 0, to - from);
+			memset(tm_pmem_aliased() ? tm_pmem_address(t->frame) + (from & (tm.granule - 1)) : (char *)from, 0, to - from);
 		} else if (t->state == TM_PMEM && tm_make_anonymous(g, 1, tm_prot(t))) {
 			bool ok = !tm_os_uffd_register(tm.uffd, tm_address(g), tm.granule);
 			vacate(g, ok ? TM_UNTOUCHED : TM_FOREIGN, t->flags);

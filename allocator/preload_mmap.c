@@ -101,24 +101,36 @@ int pkey_mprotect(void *addr, size_t size, int prot, int key)
 	return (int)tm_os_syscall(SYS_pkey_mprotect, (long)addr, (long)size, prot, key, 0, 0);
 }
 
-static int madvise_heap(void *addr, size_t size, int advice)
+// Hints about memory that is placed by other rules.
+static bool only_hint(int advice)
 {
 	switch (advice) {
-	case MADV_DONTNEED:
-	case MADV_FREE:
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_WILLNEED:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+	case MADV_DODUMP:
+	case MADV_DONTDUMP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int madvise_heap(void *addr, size_t size, int advice)
+{
+	if (advice == MADV_DONTNEED || advice == MADV_FREE) {
 		if (tm.child)
 			tm_share_empty(addr, size);
 		else
 			tm_mmap_drop(addr, size);
 		return 0;
-	case MADV_DONTFORK:
-	case MADV_DOFORK:
-	case MADV_WIPEONFORK:
-	case MADV_KEEPONFORK:
-		keep_in_place(addr, size); // fall through
-	default:
-		return tm_os_madvise(addr, size, advice);
 	}
+	if (!only_hint(advice) && advice != MADV_POPULATE_READ && advice != MADV_POPULATE_WRITE)
+		keep_in_place(addr, size);
+	return tm_os_madvise(addr, size, advice);
 }
 
 int madvise(void *addr, size_t size, int advice)
@@ -132,20 +144,13 @@ int madvise(void *addr, size_t size, int advice)
 	if (tm.guest && (advice == MADV_DONTFORK || advice == MADV_DOFORK || advice == MADV_MERGEABLE ||
 			 advice == MADV_UNMERGEABLE))
 		return 0; // children get none of it anyway (fork.c)
+	if (only_hint(advice))
+		return 0;
 	switch (advice) {
 	case MADV_DONTNEED:
 	case MADV_FREE:
 		tm_mmap_drop(addr, size);
 		return 0;
-	case MADV_NORMAL:
-	case MADV_RANDOM:
-	case MADV_SEQUENTIAL:
-	case MADV_WILLNEED:
-	case MADV_HUGEPAGE:
-	case MADV_NOHUGEPAGE:
-	case MADV_DODUMP:
-	case MADV_DONTDUMP:
-		return 0; // hints about memory that is placed by other rules
 	case MADV_POPULATE_READ:
 	case MADV_POPULATE_WRITE:
 		return tm_os_madvise(addr, size, advice);
